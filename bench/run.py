@@ -1,0 +1,62 @@
+"""Runs the benchmarks: one line each on the terminal, all of them in build/bench.json.
+
+Every benchmark measures its alternative in the same run, so that the ratio holds on any machine; the
+absolute figures do not. `ONLY=name,name` picks some of them.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from measure import Result
+
+BENCHMARKS = {  # name of the function: its module, imported when it runs
+    "inverse_kinematics": "kinematics",
+    "prefix_re_reference": "kinematics",
+    "executor_tick": "schedule",
+    "chunk_sampling": "learning",
+    "training_batches": "learning",
+    "bag_writing": "bags",
+    "lockstep_speed": "sim",
+    "image_transport": "images",
+}
+
+
+def line(result: Result) -> str:
+    """`name  ours unit | alternative theirs unit | ratio`."""
+    ours = f"{result.name:24s} {result.ours:12.4g} {result.unit}"
+    if result.ratio is None:
+        return f"{ours}  {result.details}"
+    theirs = f"{result.alternative}: {result.theirs:.4g} {result.unit}"
+    return f"{ours} | {theirs} | {result.ratio:.2f}x  {result.details}"
+
+
+def main() -> int:
+    """Exit status: 0, or 2 for an unknown name."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help=f"comma-separated names of: {', '.join(BENCHMARKS)}")
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    arguments = parser.parse_args()
+    names = [name for name in arguments.only.split(",") if name] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"bench: ONLY={','.join(unknown)} is not one of: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    results = []
+    for name in names:
+        result = getattr(importlib.import_module(BENCHMARKS[name]), name)()
+        print(line(result), flush=True)
+        results.append(asdict(result))
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = arguments.out.with_suffix(".partial")
+    partial.write_text(json.dumps(results, indent=2) + "\n")
+    os.replace(partial, arguments.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""Settings of every test session: its own ROS domain, the project's Fast DDS profile, no display."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+# Set before anything imports rclpy, so that sessions side by side never hear one another.
+DOMAIN_ID = random.SystemRandom().randint(1, 100)
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ.setdefault("MUJOCO_GL", "osmesa")
+os.environ.setdefault(
+    "FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).parent / "launch" / "config" / "fastdds.xml")
+)
+
+
+def pytest_report_header() -> str:
+    return f"ROS_DOMAIN_ID={DOMAIN_ID}"
+
+
+@pytest.fixture(scope="session")
+def ros_domain_id() -> int:
+    return DOMAIN_ID

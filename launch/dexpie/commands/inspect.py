@@ -1,0 +1,82 @@
+"""`dexpie inspect`: what a bag, a folder of bags, a dataset or a training run holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from dexpie.table import table
+from dexpie_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from dexpie_bags.reader import BagSummary
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Say what a bag, a folder of bags, a dataset or a training run holds."""
+
+    path: Annotated[Path, tyro.conf.Positional]
+    """Bag folder, folder of bags, dataset folder or training run folder."""
+
+
+def bag_text(summary: BagSummary) -> str:
+    """Episodes, then topics with their rates, of one bag."""
+    episodes = table(
+        ["episode", "task", "stage", "kind", "seed", "policy", "outcome", "reason", "seconds"],
+        [(e.episode_id, e.task, e.stage, e.kind, e.seed, e.policy_id or "-", e.outcome or "(no end)",
+          e.reason or "-", f"{e.duration_s:.1f}") for e in summary.episodes],
+    )  # fmt: skip
+    topics = table(
+        ["topic", "type", "messages", "rate Hz", "period p50 ms", "jitter p99 ms", "max gap ms"],
+        [(t.name, t.type, t.count, f"{t.rate_hz:.2f}", f"{1e3 * t.period_p50_s:.1f}",
+          f"{1e3 * t.jitter_p99_s:.1f}", f"{1e3 * t.max_gap_s:.1f}") for t in summary.topics],
+    )  # fmt: skip
+    head = (
+        f"bag {summary.path}: {summary.duration_s:.1f} s, {summary.message_count} messages, "
+        f"{summary.size_bytes / 1e6:.1f} MB"
+    )
+    return f"{head}\n\n{episodes}\n\n{topics}"
+
+
+def bags_text(folder: Path, bags: list[Path]) -> str:
+    """One line a bag."""
+    from dexpie_bags.reader import summarise
+
+    rows = [
+        (bag.name, e.kind, e.stage, e.seed, e.outcome or "(no end)", f"{e.duration_s:.1f}",
+         summary.message_count, f"{summary.size_bytes / 1e6:.1f}")
+        for bag, summary in zip(bags, map(summarise, bags), strict=True) for e in summary.episodes
+    ]  # fmt: skip
+    header = ["bag", "kind", "stage", "seed", "outcome", "seconds", "messages", "MB"]
+    return f"{len(bags)} bags in {folder}\n\n{table(header, rows)}"
+
+
+def describe(path: Path) -> str:
+    """What lies at `path`."""
+    from dexpie_training.inspection import describe_dataset, describe_run, is_dataset, is_run
+
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    if path.suffix == ".mcap":
+        path = path.parent
+    if is_dataset(path):
+        return describe_dataset(path)
+    if is_run(path):
+        return describe_run(path)
+    if (path / "metadata.yaml").is_file():
+        from dexpie_bags.reader import summarise
+
+        return bag_text(summarise(path))
+    bags = sorted(p.parent for p in path.glob("*/metadata.yaml")) if path.is_dir() else []
+    if bags:
+        return bags_text(path, bags)
+    raise UsageError(f"{path}: is no bag, folder of bags, dataset or training run")
+
+
+def run_inspect(options: InspectOptions) -> None:
+    """Print it."""
+    print(describe(options.path))

@@ -1,0 +1,221 @@
+"""Reads episode bags: decoded messages, and counts, rates, gaps and jitter of each topic."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from dexpie_bags.typestore import typestore
+from dexpie_core.errors import DexpieError
+
+EVENT_TOPIC = "/episode/event"
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One decoded message and when it was recorded, ns since the epoch."""
+
+    topic: str
+    stamp_ns: int
+    message: Any
+
+
+class BagReader:
+    """A rosbag2 folder, made by this project or by `ros2 bag record`; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self._reader = Reader(self.path)
+            self._reader.open()
+        except (ReaderError, FileNotFoundError, NotADirectoryError) as error:
+            raise DexpieError(f"{self.path} is not a readable rosbag2 folder: {error}") from error
+        self._own_store: Typestore | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._reader.close()
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Message type by topic."""
+        return {c.topic: c.msgtype for c in self._reader.connections}
+
+    @property
+    def start_ns(self) -> int:
+        """When the first message was recorded, ns since the epoch."""
+        return int(self._reader.start_time)
+
+    @property
+    def duration_ns(self) -> int:
+        """From the first to the last message, ns; 0 for an empty bag."""
+        return max(0, int(self._reader.duration)) if self.message_count else 0
+
+    @property
+    def message_count(self) -> int:
+        """Messages of all topics."""
+        return int(self._reader.message_count)
+
+    def raw(self, topics: Iterable[str] | None = None) -> Iterator[tuple[Connection, int, bytes]]:
+        """(connection, recording stamp in ns, CDR bytes) in order of time."""
+        wanted = None if topics is None else set(topics)
+        connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
+        if not connections:
+            return
+        try:
+            yield from self._reader.messages(connections)
+        except ReaderError as error:
+            raise DexpieError(f"{self.path}: damaged: {error}") from error
+
+    def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
+        """Decoded messages of these topics (all by default) in order of recording time."""
+        stores: dict[int, Typestore] = {}
+        for connection, stamp_ns, cdr in self.raw(topics):
+            store = stores.get(connection.id)
+            if store is None:
+                store = stores[connection.id] = self._store_for(connection)
+            yield BagMessage(connection.topic, stamp_ns, store.deserialize_cdr(cdr, connection.msgtype))
+
+    def _store_for(self, connection: Connection) -> Typestore:
+        """This project's types where the bag was written with the same; else the bag's own definitions."""
+        ours = typestore()
+        if connection.msgtype in ours.fielddefs and connection.digest == ours.hash_rihs01(connection.msgtype):
+            return ours
+        if self._own_store is None:
+            self._own_store = _store_of(self._reader.connections)
+        return self._own_store
+
+
+def _store_of(connections: Iterable[Connection]) -> Typestore:
+    types: dict[str, Any] = {}
+    for connection in connections:
+        if connection.msgdef.format is MessageDefinitionFormat.MSG:
+            types.update(get_types_from_msg(connection.msgdef.data, connection.msgtype))
+        elif connection.msgdef.format is MessageDefinitionFormat.IDL:
+            types.update(get_types_from_idl(connection.msgdef.data))
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    return store
+
+
+@dataclass(frozen=True)
+class TopicSummary:
+    """How one topic was recorded. Times come from header stamps where there are any, else the log."""
+
+    name: str
+    type: str
+    count: int
+    clock: str  # 'header' or 'log'
+    rate_hz: float  # 0 with fewer than two messages
+    period_p50_s: float
+    jitter_p99_s: float  # 99th percentile of |interval - median interval|
+    max_gap_s: float
+
+
+@dataclass(frozen=True)
+class EpisodeSummary:
+    """One episode as its start and end events tell it; `outcome` is empty where the end is missing."""
+
+    episode_id: str
+    task: str
+    stage: str
+    kind: str
+    policy_id: str
+    operator: str
+    seed: int
+    pair_id: str
+    outcome: str
+    reason: str
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class BagSummary:
+    """What `dexpie inspect BAG` shows."""
+
+    path: Path
+    start_ns: int
+    duration_s: float
+    size_bytes: int
+    message_count: int
+    topics: tuple[TopicSummary, ...]
+    episodes: tuple[EpisodeSummary, ...]
+
+
+def header_stamp_ns(cdr: bytes | memoryview) -> int:
+    """The stamp of a CDR message whose first field is a std_msgs/Header, ns."""
+    sec, nanosec = struct.unpack_from("<iI" if cdr[1] else ">iI", cdr, 4)
+    return int(sec) * 1_000_000_000 + int(nanosec)
+
+
+def summarise(path: Path) -> BagSummary:
+    """Counts, rates, largest gap and jitter by topic, and the episodes of a bag."""
+    with BagReader(path) as bag:
+        headed = {c.topic for c in bag._reader.connections if _has_header(bag._store_for(c), c.msgtype)}
+        stamps: dict[str, list[int]] = {topic: [] for topic in bag.topics}
+        for connection, stamp_ns, cdr in bag.raw():
+            stamps[connection.topic].append(header_stamp_ns(cdr) if connection.topic in headed else stamp_ns)
+        topics = tuple(
+            _topic_summary(name, bag.topics[name], "header" if name in headed else "log", stamps[name])
+            for name in sorted(stamps)
+        )
+        episodes = _episodes(bag) if EVENT_TOPIC in bag.topics else ()
+        size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+        return BagSummary(
+            Path(path), bag.start_ns, bag.duration_ns * 1e-9, size, bag.message_count, topics, episodes
+        )
+
+
+def _has_header(store: Typestore, typename: str) -> bool:
+    fields = store.fielddefs[typename][1]
+    return bool(fields) and fields[0][1][1] == "std_msgs/msg/Header"
+
+
+def _topic_summary(name: str, typename: str, clock: str, stamps_ns: list[int]) -> TopicSummary:
+    if len(stamps_ns) < 2:
+        return TopicSummary(name, typename, len(stamps_ns), clock, 0.0, 0.0, 0.0, 0.0)
+    periods = np.diff(np.sort(np.asarray(stamps_ns, np.int64))).astype(np.float64) * 1e-9
+    median = float(np.median(periods))
+    span = float(periods.sum())
+    return TopicSummary(
+        name,
+        typename,
+        len(stamps_ns),
+        clock,
+        len(periods) / span if span > 0 else 0.0,
+        median,
+        float(np.percentile(np.abs(periods - median), 99)),
+        float(periods.max()),
+    )
+
+
+def _episodes(bag: BagReader) -> tuple[EpisodeSummary, ...]:
+    found: dict[str, EpisodeSummary] = {}
+    starts_ns: dict[str, int] = {}
+    for record in bag.messages([EVENT_TOPIC]):
+        event = record.message
+        starts_ns.setdefault(event.episode_id, record.stamp_ns)
+        found[event.episode_id] = EpisodeSummary(
+            event.episode_id, event.task, event.stage, event.kind, event.policy_id, event.operator_name,
+            int(event.seed), event.pair_id, event.outcome, event.reason,
+            (record.stamp_ns - starts_ns[event.episode_id]) * 1e-9,
+        )  # fmt: skip
+    return tuple(found.values())

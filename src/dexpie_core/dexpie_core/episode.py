@@ -1,0 +1,42 @@
+"""What an episode is called and how it ends: the vocabulary of bags and datasets."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+EpisodeKind = Literal["demonstration", "rollout"]
+Outcome = Literal["success", "failure", "discard"]
+TASKS: Final = ("bottle", "drawer", "lid")
+KINDS: Final = get_args(EpisodeKind)
+OUTCOMES: Final = get_args(Outcome)
+
+
+@dataclass(frozen=True)
+class EpisodeStart:
+    """An episode begins. pair_id links a failed attempt and its corrected repetition."""
+
+    episode_id: str
+    task: str
+    stage: str = "initial"
+    kind: EpisodeKind = "demonstration"
+    policy_id: str = ""
+    operator: str = ""
+    seed: int = 0
+    pair_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.episode_id or "/" in self.episode_id or self.episode_id.startswith("."):
+            raise ValueError(f"episode_id {self.episode_id!r} must be a plain folder name")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} must be one of {', '.join(KINDS)}")
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """An episode is over."""
+
+    outcome: Outcome
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"outcome {self.outcome!r} must be one of {', '.join(OUTCOMES)}")

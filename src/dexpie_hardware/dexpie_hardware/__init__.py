@@ -1,0 +1,1 @@
+"""Device drivers and the codecs of their wire protocols."""

@@ -1,0 +1,1 @@
+"""Asynchronous policy inference node."""

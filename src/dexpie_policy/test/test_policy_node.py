@@ -1,0 +1,124 @@
+"""The inference node as a process, with an untrained network; the test plays robot and executor."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dexpie_core import messages, se3, topics
+from dexpie_core.action_space import pack
+from dexpie_core.chunk_schedule import PrefixRequest
+from dexpie_ros.factory import make
+from dexpie_ros.testing import NodeProcess, Peer, Repeating
+from dexpie_training.checkpoint import RunFolder
+from dexpie_training.config import ACTOR_PRESETS, ActorConfig
+from dexpie_training.models.actor import Actor
+
+MODULE = "dexpie_policy.policy_node"
+STATE_NAMES = ("bottle.x", "bottle.y", "bottle.z", "platform.x", "platform.y", "platform.z")
+TCP = se3.make(se3.rotation_from_rotvec([0.0, np.pi / 2, 0.0]), [0.4, 0.1, 0.3])
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a network that has learned nothing."""
+    config = ActorConfig(unet=ACTOR_PRESETS["tiny"].unet, state_names=STATE_NAMES)
+    run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", {"kind": "actor"})
+    meta = {
+        "method": "bc",
+        "config": dataclasses.asdict(config),
+        "dataset": {"task": "bottle", "rate_hz": 25.0},
+        "metrics": {},
+    }
+    run.save(1, meta, Actor(config, "cpu").state_dict(), {}, None)
+    return run.path
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as peer:
+        yield peer
+
+
+class FakeRobot:
+    """A robot that stays where it is, on a table with a bottle."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._joints = peer.advertise(topics.JOINT_STATES)
+        self._tcp = peer.advertise(topics.TCP_POSE)
+        self._hand = peer.advertise(topics.HAND_STATE)
+        self._scene = peer.advertise(topics.SCENE_STATE)
+
+    def publish(self) -> None:
+        stamp_ns = time.time_ns()
+        self._joints.publish(messages.joint_state(make, np.zeros(6), np.zeros(6), stamp_ns))
+        self._tcp.publish(messages.pose_stamped(make, TCP, stamp_ns))
+        self._hand.publish(messages.hand_state(make, np.full(6, 0.5), np.zeros(6), stamp_ns))
+        # More than the policy asks for, and in another order: values go by name.
+        names = ("tcp_bottle.x", *reversed(STATE_NAMES))
+        values = np.linspace(0.0, 1.0, len(names))
+        self._scene.publish(messages.scene_state(make, names, values, False, False, "", "initial", stamp_ns))
+
+
+def ready(found: list[Any]) -> bool:
+    return any(s.name == "policy_inference" and s.level == b"\0" for m in found for s in m.status)
+
+
+def request(sequence: int, observed_ns: int) -> tuple[np.ndarray, Any]:
+    prefix = pack(np.tile(TCP, (4, 1, 1)), np.full((4, 6), 0.5))
+    prefix[:, 2] += 0.005 * np.arange(4)
+    asked = PrefixRequest(epoch=3, sequence=sequence, tick=100 + sequence, prefix=prefix)
+    return prefix, messages.chunk_request(make, asked, observed_ns, time.time_ns())
+
+
+def test_a_request_is_answered_by_a_chunk_that_begins_with_its_prefix(
+    peer: Peer, run_folder: Path, tmp_path: Path
+) -> None:
+    chunks, diagnostics = peer.listen(topics.POLICY_CHUNK), peer.listen(topics.DIAGNOSTICS)
+    requests = peer.advertise(topics.POLICY_REQUEST)
+    with (
+        NodeProcess(MODULE, tmp_path / "policy.log", {"policy": run_folder}) as node,
+        Repeating(50.0, FakeRobot(peer).publish),
+    ):
+        peer.collect(diagnostics, ready)
+        prefix, message = request(1, time.time_ns())
+        requests.publish(message)
+        (answer,) = peer.collect(chunks, lambda found: len(found) == 1)
+        # A request for a time that nobody remembers is not answered; the next one is.
+        requests.publish(request(2, time.time_ns() - 60 * 10**9)[1])
+        assert "unanswered_requests" in _await_value(peer, diagnostics, "unanswered_requests")
+        requests.publish(request(3, time.time_ns())[1])
+        (later,) = peer.collect(chunks, lambda found: len(found) == 1)
+        reply = peer.call(topics.POLICY_LOAD_SERVICE, "dexpie_msgs/srv/LoadPolicy", path=str(tmp_path))
+        assert not reply.accepted
+        assert "run.json is missing" in reply.message
+        reply = peer.call(topics.POLICY_LOAD_SERVICE, "dexpie_msgs/srv/LoadPolicy", path=str(run_folder))
+        assert reply.accepted
+        assert reply.policy_id == answer.policy_id
+        assert node.stop() == 0
+    assert (answer.epoch, answer.sequence, answer.tick, answer.prefix_length) == (3, 1, 101, 4)
+    assert later.sequence == 3
+    targets = messages.chunk(answer).targets
+    assert targets.shape == (24, 15)
+    np.testing.assert_allclose(targets[:4], prefix, atol=1e-9)
+    np.testing.assert_allclose(messages.pose_T(answer.reference), TCP, atol=1e-9)
+    assert "2 chunks" in node.log.read_text()
+
+
+def _await_value(peer: Peer, diagnostics: Any, key: str) -> list[str]:
+    def told(found: list[Any]) -> bool:
+        return any(v.key == key for m in found for s in m.status for v in s.values)
+
+    found = peer.collect(diagnostics, told)
+    return [v.key for m in found for s in m.status for v in s.values]
+
+
+def test_what_is_no_checkpoint_is_one_line_and_no_success(tmp_path: Path) -> None:
+    with NodeProcess(MODULE, tmp_path / "policy.log", {"policy": tmp_path}) as node:
+        assert node.wait() == 2
+    (line,) = node.log.read_text().splitlines()
+    assert f"{tmp_path}: not a run or checkpoint folder" in line

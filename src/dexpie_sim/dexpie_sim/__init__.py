@@ -1,0 +1,1 @@
+"""MuJoCo cell with tasks, virtual operator and lockstep environment, and its real-time nodes."""

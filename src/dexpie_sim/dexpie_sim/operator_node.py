@@ -1,0 +1,152 @@
+"""The virtual operator as devices: a tracker and a glove that move, and key presses as service calls."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dexpie_core import messages, topics
+from dexpie_core.errors import UsageError
+from dexpie_core.modes import Mode, ModeEvent
+from dexpie_core.se3 import Array
+from dexpie_ros.factory import make, message_class
+from dexpie_ros.looped import Level, LoopNode, Report
+from dexpie_ros.node import declare, parameter, run
+from dexpie_sim.cell import CellState
+from dexpie_sim.operator import VirtualOperator
+from dexpie_sim.tasks.base import SceneReading
+
+NS_PER_S = 1_000_000_000
+MODE_AFTER = {
+    ModeEvent.TAKEOVER: Mode.HUMAN,
+    ModeEvent.STOP: Mode.IDLE,
+    ModeEvent.ALIGN: Mode.ALIGNING,
+    ModeEvent.RELEASE: Mode.AUTONOMOUS,
+}
+
+
+@dataclass(frozen=True)
+class OperatorParameters:
+    """Who operates, and how fast the devices talk."""
+
+    task: str = parameter("bottle", "task that the operator demonstrates")
+    seed: int = parameter(0, "seed of the operator's habits before the first episode")
+    rate_hz: float = parameter(120.0, "rate of the glove, Hz")
+    tracker_rate_hz: float = parameter(90.0, "rate of the tracker, at most rate_hz, Hz")
+
+
+class OperatorNode(LoopNode):
+    """Acts between the START and the END of a demonstration; at other times it rests its hand, devices on."""
+
+    def __init__(self) -> None:
+        super().__init__("virtual_operator")
+        self.parameters = declare(self, OperatorParameters)
+        try:
+            self._operator = VirtualOperator(task=self.parameters.task)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        self._tcp = self.poll(topics.TCP_POSE)
+        self._hand = self.poll(topics.HAND_STATE)
+        self._scene = self.poll(topics.SCENE_STATE)
+        self._mode = self.poll(topics.MODE)
+        self._events = self.poll(topics.EPISODE_EVENT)
+        self._tracker = self.advertise(topics.TRACKER_POSE)
+        self._glove = self.advertise(topics.GLOVE)
+        self._keys = self.create_client(message_class("dexpie_msgs/srv/SetMode"), topics.SET_MODE_SERVICE)
+        self._begun = self._active = False
+        self._phase = "waiting"
+        self._tracker_share = 0.0
+        self._refusals = 0
+        self.start(self.parameters.rate_hz, realtime=5)
+
+    def step(self) -> None:
+        """Look, move, press keys."""
+        for stream in (self._tcp, self._hand, self._scene, self._mode):
+            stream.newest()
+        now_s = time.monotonic()
+        event = self._events.newest()
+        if self._tcp.latest is None or self._hand.latest is None:
+            return
+        if event is not None:
+            self._take_event(event.message, now_s)
+        if self._scene.latest is None or self._mode.latest is None:
+            return
+        if not self._begun:
+            self._begin(self.parameters.seed, now_s)
+        mode = self._mode.latest.message
+        signals = self._operator.step(
+            now_s, self._reading(), self._state(now_s), self._acting_mode(mode), messages.reference15(mode)
+        )
+        self._publish(signals.tracker_T, signals.glove)
+        self._phase = signals.phase
+        if self._active:
+            for key in signals.events:
+                self._press(key)
+
+    def _take_event(self, event: Any, now_s: float) -> None:
+        """A demonstration begins or anything ends."""
+        self._active = int(event.event) == messages.EVENT_START and event.kind == "demonstration"
+        if self._active:
+            self._begin(int(event.seed), now_s)
+
+    def _begin(self, seed: int, now_s: float) -> None:
+        self._operator.begin(seed, self._state(now_s), now_s)
+        self._begun = True
+
+    def _acting_mode(self, mode: Any) -> Mode:
+        """Between episodes the hands rest, whatever the mode."""
+        return messages.mode_of(mode) if self._active else Mode.AUTONOMOUS
+
+    def _state(self, now_s: float) -> CellState:
+        """What a person sees of the robot: TCP and fingers, no joint angles."""
+        assert self._tcp.latest is not None and self._hand.latest is not None
+        unseen = np.zeros(6)
+        hand = np.asarray(self._hand.latest.message.position, dtype=np.float64)
+        return CellState(now_s, unseen, unseen, messages.pose_T(self._tcp.latest.message.pose), hand, unseen)
+
+    def _reading(self) -> SceneReading:
+        assert self._scene.latest is not None
+        m = self._scene.latest.message
+        return SceneReading(tuple(m.names), np.asarray(m.values), m.success, m.failure, m.reason, m.stage)
+
+    def _publish(self, tracker_T: Array, glove: dict[str, float]) -> None:
+        stamp_ns = time.time_ns()
+        self._glove.publish(messages.glove_state(make, glove, stamp_ns))
+        self._tracker_share += self.parameters.tracker_rate_hz / self.parameters.rate_hz
+        if self._tracker_share >= 1.0:
+            self._tracker_share -= 1.0
+            frame = messages.TRACKER_FRAME
+            self._tracker.publish(messages.pose_stamped(make, tracker_T, stamp_ns, frame))
+
+    def _press(self, key: ModeEvent) -> None:
+        if key not in MODE_AFTER:
+            raise ValueError(f"the virtual operator pressed {key.value}, which has no mode")
+        request = message_class("dexpie_msgs/srv/SetMode").Request()
+        request.mode, request.reason = int(MODE_AFTER[key]), "virtual operator"
+        self._keys.call_async(request).add_done_callback(self._take_reply)
+
+    def _take_reply(self, future: Any) -> None:
+        reply = future.result()
+        if reply is not None and not reply.accepted:
+            self._refusals += 1
+            self.get_logger().warning(f"refused: {reply.message}")
+
+    def report(self) -> Report:
+        """OK once tracker and glove are on."""
+        values = {"phase": self._phase, "refusals": self._refusals, **self.timing_values()}
+        if not self._begun:
+            return Report(Level.WARN, "waiting for arm, hand, scene and mode", values)
+        return Report(Level.OK, "demonstrating" if self._active else "resting", values)
+
+
+def main() -> int:
+    """Entry point."""
+    return run(OperatorNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

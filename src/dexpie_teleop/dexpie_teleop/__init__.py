@@ -1,0 +1,1 @@
+"""Teleoperation and execution: executor, human follower and episode manager nodes."""

@@ -1,0 +1,1 @@
+"""Learning for DexPIE: datasets from bags, models, training, evaluation and plots. No ROS."""

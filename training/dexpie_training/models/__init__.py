@@ -1,0 +1,1 @@
+"""Networks: observation encoders, embeddings and the conditional 1D U-Net."""

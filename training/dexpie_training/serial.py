@@ -1,0 +1,51 @@
+"""Frozen dataclasses from JSON and back; an unknown or missing field is an error, never a default."""
+
+import dataclasses
+import json
+import os
+import types
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def from_dict(cls: type[T], data: Any) -> T:
+    """Instance of a dataclass from the JSON of its `asdict`; ValueError names the field."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{cls.__name__} is {type(data).__name__}, not an object")
+    hints = get_type_hints(cls)
+    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if names != set(data):
+        odd = sorted(names ^ set(data))
+        raise ValueError(f"{cls.__name__}: fields {', '.join(odd)} are missing or unknown")
+    return cls(**{name: _convert(hints[name], data[name], f"{cls.__name__}.{name}") for name in names})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value)  # type: ignore[arg-type]
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{where} is not a list")
+        return tuple(_convert(get_args(hint)[0], item, where) for item in value)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ValueError(f"{where} {value!r} must be one of {', '.join(map(str, get_args(hint)))}")
+        return value
+    if origin in (Union, types.UnionType):
+        inner = [arg for arg in get_args(hint) if arg is not type(None)]
+        return None if value is None else _convert(inner[0], value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise ValueError(f"{where} {value!r} is not {hint.__name__}")
+    return value
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Replace a JSON file atomically."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    os.replace(temporary, file)
