@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RUN = Path(__file__).parents[1] / "run.py"
 
 
@@ -21,7 +23,7 @@ def test_a_line_and_an_object_a_benchmark(tmp_path: Path) -> None:
     keys = {"name", "unit", "ours", "alternative", "theirs", "ratio", "details"}
     assert set(alone) == set(compared) == keys
     assert alone["alternative"] is None and alone["ratio"] is None
-    assert compared["ratio"] == compared["theirs"] / compared["ours"]
+    assert compared["ratio"] == pytest.approx(compared["theirs"] / compared["ours"])
 
 
 def test_unknown_name_is_one_line_and_writes_nothing(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def arm_status(
     protective_stop: bool = False,
     emergency_stop: bool = False,
     detail: str = "",
+    speed_scaling: float = 1.0,
 ) -> Any:
     """dexpie_msgs/ArmStatus."""
     return make(
@@ -84,7 +85,7 @@ def arm_status(
         ready=ready,
         protective_stop=protective_stop,
         emergency_stop=emergency_stop,
-        speed_scaling=1.0,
+        speed_scaling=speed_scaling,
         detail=detail,
     )
 
@@ -114,18 +115,27 @@ def hand_command(make: Make, out: TickOutput, stamp_ns: int) -> Any:
     )
 
 
-def hand_state(make: Make, position: ArrayLike, force_n: ArrayLike, stamp_ns: int) -> Any:
-    """dexpie_msgs/HandState of a hand without faults."""
-    zeros = np.zeros(HAND_DIM, dtype=np.uint8)
+def hand_state(
+    make: Make,
+    position: ArrayLike,
+    force_n: ArrayLike,
+    stamp_ns: int,
+    *,
+    current_a: ArrayLike = (0.0,) * HAND_DIM,
+    temperature_c: ArrayLike = (25.0,) * HAND_DIM,
+    status: ArrayLike = (0,) * HAND_DIM,
+    error: ArrayLike = (0,) * HAND_DIM,
+) -> Any:
+    """dexpie_msgs/HandState; by default of a hand without faults. Every field has six values."""
     return make(
         "dexpie_msgs/msg/HandState",
         header=header(make, stamp_ns, "hand"),
         position=np.asarray(position, dtype=np.float64),
         force_n=np.asarray(force_n, dtype=np.float64),
-        current_a=np.zeros(HAND_DIM),
-        temperature_c=np.full(HAND_DIM, 25.0),
-        status=zeros,
-        error=zeros,
+        current_a=np.asarray(current_a, dtype=np.float64),
+        temperature_c=np.asarray(temperature_c, dtype=np.float64),
+        status=np.asarray(status, dtype=np.uint8),
+        error=np.asarray(error, dtype=np.uint8),
     )
 
 
