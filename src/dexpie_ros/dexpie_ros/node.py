@@ -16,6 +16,7 @@ from dexpie_core.errors import DexpieError, UsageError
 from dexpie_ros.parameters import declare, parameter
 
 __all__ = ["declare", "parameter", "run"]
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(node_class: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
@@ -25,8 +26,8 @@ def run(node_class: Callable[[], Node], argv: Sequence[str] | None = None) -> in
     it is called last, also after an error, when messages can no longer be published.
     """
     stop = _Stop()
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
     # rclpy's handlers wake the executor's wait and then call ours; Python's own would break into a callback.
     rclpy.init(args=list(sys.argv if argv is None else argv), signal_handler_options=SignalHandlerOptions.ALL)
     name = getattr(node_class, "__name__", "node")
@@ -36,7 +37,7 @@ def run(node_class: Callable[[], Node], argv: Sequence[str] | None = None) -> in
         node = node_class()
         name = node.get_name()
         _spin(node)
-    except (ExternalShutdownException, KeyboardInterrupt):
+    except ExternalShutdownException:
         pass
     except Exception as error:
         # A signal while the node is being made shuts its context down under its feet.
@@ -45,15 +46,13 @@ def run(node_class: Callable[[], Node], argv: Sequence[str] | None = None) -> in
 
 
 class _Stop:
-    """Counts signals; the second one interrupts whatever the first one is waiting for."""
+    """Counts signals."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        if self.count > 1:
-            raise KeyboardInterrupt
 
 
 def _spin(node: Node) -> None:
@@ -68,13 +67,15 @@ def _spin(node: Node) -> None:
 def _close(node: Any, name: str) -> int:
     """Closes node and context; the exit status that this part deserves."""
     status = 0
+    # One signal is enough: a terminal and a launcher may both send it, and rclpy's handler would crash on
+    # entities that are being destroyed here.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     try:
         if node is not None:
             if hasattr(node, "close"):
                 node.close()
             node.destroy_node()
-    except KeyboardInterrupt:
-        status = 1
     except Exception as error:
         status = _last_words(name, error)
     finally:

@@ -31,6 +31,17 @@ def test_a_signal_stops_it_with_status_0(number):
     assert "Traceback" not in err
 
 
+def test_repeated_signals_do_not_tear_the_closing():
+    process = start()
+    process.stdout.readline()
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=STOP_LIMIT_S)
+    assert process.returncode == 0, err
+    assert out.strip() == "closed"
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("parameter", "status", "words", "traceback"),
     [
