@@ -24,6 +24,7 @@ setup(
     entry_points={
         "console_scripts": [
             "cell_node = dexpie_sim.cell_node:main",
+            "plant_node = dexpie_sim.plant_node:main",
             "camera_node = dexpie_sim.camera_node:main",
             "operator_node = dexpie_sim.operator_node:main",
         ]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class InspectOptions:
     """Say what a bag, a folder of bags, a dataset or a training run holds."""
 
-    path: Annotated[Path, tyro.conf.Positional]
-    """Bag folder, folder of bags, dataset folder or training run folder."""
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Bag folders, folders of bags, dataset folders or training run folders."""
 
 
 def bag_text(summary: BagSummary) -> str:
@@ -78,5 +78,7 @@ def describe(path: Path) -> str:
 
 
 def run_inspect(options: InspectOptions) -> None:
-    """Print it."""
-    print(describe(options.path))
+    """Print it, a blank line between two."""
+    if not options.paths:
+        raise UsageError("PATHS: nothing to inspect; give a bag, a folder of bags, a dataset or a training run")
+    print("\n\n".join(describe(path) for path in options.paths))

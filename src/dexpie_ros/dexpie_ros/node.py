@@ -1,10 +1,11 @@
 """The main of every node: start, spin, stop cleanly, say why it died."""
 
 import signal
+import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any
 
 import rclpy
@@ -25,11 +26,10 @@ def run(node_class: Callable[[], Node], argv: Sequence[str] | None = None) -> in
     0 after a signal, 2 after UsageError, 1 after anything else that went wrong. A node may have `close()`:
     it is called last, also after an error, when messages can no longer be published.
     """
-    stop = _Stop()
-    for number in STOP_SIGNALS:
-        signal.signal(number, stop)
-    # rclpy's handlers wake the executor's wait and then call ours; Python's own would break into a callback.
-    rclpy.init(args=list(sys.argv if argv is None else argv), signal_handler_options=SignalHandlerOptions.ALL)
+    arguments = list(sys.argv if argv is None else argv)
+    stopper = _Stopper()
+    with stopper.lock:  # a signal that comes now shuts down what is then there
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     name = getattr(node_class, "__name__", "node")
     node: Any = None
     status = 0
@@ -41,18 +41,43 @@ def run(node_class: Callable[[], Node], argv: Sequence[str] | None = None) -> in
         pass
     except Exception as error:
         # A signal while the node is being made shuts its context down under its feet.
-        status = 0 if stop.count and not rclpy.ok() else _last_words(name, error)
+        status = 0 if stopper.stopped and not rclpy.ok() else _last_words(name, error)
+    stopper.end()
     return max(status, _close(node, name))
 
 
-class _Stop:
-    """Counts signals."""
+class _Stopper:
+    """Shuts ROS down at the first signal, from a thread: the one that spins may be waiting for a message.
+
+    rclpy's own handler would do so too, but from a thread that nobody waits for: it walks through entities
+    that are being destroyed meanwhile, and crashes now and then.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.stopped = False
+        self._ended = False
+        self.lock = threading.Lock()
+        self._receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda number, frame: None)  # else the wake-up descriptor is not written to
+        signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._wait, name="stopper", daemon=True).start()
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
+    def _wait(self) -> None:
+        self._receiver.recv(1)
+        with self.lock:
+            self.stopped = True
+            if not self._ended:
+                rclpy.try_shutdown()
+
+    def end(self) -> None:
+        """From here on signals are ignored: one is enough, and closing must not be torn."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        with self.lock:
+            self._ended = True
 
 
 def _spin(node: Node) -> None:
@@ -67,10 +92,6 @@ def _spin(node: Node) -> None:
 def _close(node: Any, name: str) -> int:
     """Closes node and context; the exit status that this part deserves."""
     status = 0
-    # One signal is enough: a terminal and a launcher may both send it, and rclpy's handler would crash on
-    # entities that are being destroyed here.
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
     try:
         if node is not None:
             if hasattr(node, "close"):

@@ -18,7 +18,7 @@ from dexpie_core.se3 import Array
 from dexpie_sim.config import SERVO_DAMPING_S, CellConfig
 from dexpie_sim.model import hand as hand_model
 from dexpie_sim.scene import TCP_OFFSET, build_model
-from dexpie_sim.servo import FLANGE_FROM_TCP, ArmServo, HandServo
+from dexpie_sim.servo import FLANGE_FROM_TCP, ArmServo, HandServo, JointServo
 from dexpie_sim.tasks import SceneReading, make_task
 from dexpie_sim.tasks.base import Sensed
 
@@ -51,12 +51,16 @@ class Snapshot:
 
 @dataclass
 class _Control:
-    """Mutable state outside MuJoCo. owed_s: simulated time that `advance` still owes."""
+    """Mutable state outside MuJoCo. owed_s: simulated time that `advance` still owes.
 
-    arm: ArmServo
+    peak_force_n: largest force of the robot on table and fixtures during the newest servo period.
+    """
+
+    arm: ArmServo | JointServo
     hand: HandServo
     noise_seed: int
     over_force_steps: int = 0
+    peak_force_n: float = 0.0
     owed_s: float = 0.0
 
 
@@ -98,12 +102,19 @@ class Cell:
             self.task.restore(type(self.task.save())(stage=stage))
             self.data.time = 0.0
             self._control.hand.queue.clear()
+        if self.config.preset == "motors":
+            self._control.arm = JointServo.at(self._control.arm.q_ref)
         mujoco.mj_forward(self.model, self.data)
 
     @property
     def protective_stop(self) -> bool:
         """Whether the arm has stopped for a contact force; it holds until `recover` or `reset`."""
         return self._control.arm.stopped
+
+    @property
+    def contact_force_n(self) -> float:
+        """Largest force (N) of arm or hand on table or fixtures during the newest servo period."""
+        return self._control.peak_force_n
 
     @property
     def ik_failures(self) -> int:
@@ -125,8 +136,17 @@ class Cell:
         T = np.asarray(T_tcp, dtype=np.float64)
         if T.shape != (4, 4) or not np.all(np.isfinite(T)):
             raise ValueError("arm target must be a finite (4, 4) transform")
-        if not self._control.arm.stopped:
-            self._control.arm.set_target(T, self.config.control_period_s)
+        if not self._arm_servo.stopped:
+            self._arm_servo.set_target(T, self.config.control_period_s)
+
+    def set_arm_joints(self, q_rad: ArrayLike) -> None:
+        """Joint references (6,) of the arm's motors, rad; with the preset `motors` only."""
+        q = np.asarray(q_rad, dtype=np.float64)
+        if q.shape != (6,) or not np.all(np.isfinite(q)):
+            raise ValueError("joint references must be six finite numbers")
+        if not isinstance(self._control.arm, JointServo):
+            raise TypeError(f"the preset {self.config.preset!r} takes TCP poses: use set_arm_target")
+        self._control.arm.goal_q = q
 
     def set_hand_target(self, hand: ArrayLike) -> None:
         """Hand targets (6,) in [0, 1], 1 = open; the hand starts to move after its latency."""
@@ -189,6 +209,13 @@ class Cell:
         # The forward pass wrote a new warm start; the saved one makes the next step identical.
         mujoco.mj_setState(self.model, self.data, state.physics, _STATE)
 
+    @property
+    def _arm_servo(self) -> ArmServo:
+        arm = self._control.arm
+        if isinstance(arm, JointServo):
+            raise TypeError("the preset 'motors' takes joint references: use set_arm_joints")
+        return arm
+
     def _find_bodies(self) -> None:
         model = self.model
         names = [model.body(i).name for i in range(model.nbody)]
@@ -218,7 +245,7 @@ class Cell:
     def _move(self, T: Array, hand: Array, duration_s: float) -> None:
         """Scripted motion to a pose, by steps of one control period."""
         steps = max(1, round(duration_s / self.config.control_period_s))
-        start = self._control.arm.goal
+        start = self._arm_servo.goal
         self.set_hand_target(hand)
         for k in range(1, steps + 1):
             s = k / steps
@@ -231,6 +258,7 @@ class Cell:
         At 0.5 m/s the path between two knots leaves the straight line by less than 0.05 mm.
         """
         config, arm, period = self.config, self._control.arm, self.config.servo_period_s
+        self._control.peak_force_n = 0.0
         start = arm.q_ref
         knot = arm.next_knot(period, config.control_period_s)
         lead = self._feed_forward_s / period * (knot - start)
@@ -238,7 +266,7 @@ class Cell:
         for k in range(1, steps + 1):
             reference = self._control.hand.step(self.data.time, config.timestep_s, config)
             self.data.ctrl[6:] = hand_model.joint_targets(reference)
-            if not arm.stopped:
+            if arm.follows:
                 arm.q_ref = start + (k / steps) * (knot - start)
                 self.data.ctrl[:6] = arm.q_ref + lead
             mujoco.mj_step(self.model, self.data)
@@ -256,11 +284,11 @@ class Cell:
 
     def _check_stop(self) -> None:
         control = self._control
-        if control.arm.stopped:
-            return
-        over = self._fixture_force() > self.config.stop_force_n
+        force_n = self._fixture_force()
+        control.peak_force_n = max(control.peak_force_n, force_n)
+        over = force_n > self.config.stop_force_n
         control.over_force_steps = control.over_force_steps + 1 if over else 0
-        if control.over_force_steps >= _STOP_STEPS:
+        if control.over_force_steps >= _STOP_STEPS and not control.arm.stopped:
             self._hold_here(stopped=True)
 
     def _fixture_force(self) -> float:

@@ -1,11 +1,11 @@
-"""Settings of the simulated cell, each with its source; `preset` gives the two named sets."""
+"""Settings of the simulated cell, each with its source; `preset` gives the named sets."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-PresetName = Literal["default", "ideal"]
+PresetName = Literal["default", "ideal", "motors"]
 RangeName = Literal["train", "held_out"]
-PRESETS: tuple[PresetName, ...] = ("default", "ideal")
+PRESETS: tuple[PresetName, ...] = ("default", "ideal", "motors")
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,30 @@ SERVO_DAMPING_S = 0.06
 """Damping over stiffness of the arm's joint servos: the lag without feed-forward, and the largest one."""
 
 
+_CHANGES: dict[PresetName, dict[str, float]] = {
+    "default": {},
+    "ideal": {
+        "servo_lag_s": 0.0,
+        "hand_latency_s": 0.0,
+        "hand_speed_1_s": 20.0,
+        "hand_noise": 0.0,
+        "arm_noise_rad": 0.0,
+    },
+    "motors": {
+        "servo_period_s": 0.008,
+        "hand_latency_s": 0.0,
+        "hand_speed_1_s": 20.0,
+        "hand_noise": 0.0,
+        "arm_noise_rad": 0.0,
+    },
+}
+
+
 def preset(name: PresetName, **changes: Any) -> CellConfig:
-    """The named set of settings: `default`, or `ideal` without lag, latency and noise."""
+    """The named set of settings.
+
+    `default`; `ideal` without lag, latency and noise; `motors`: the motors' references come from outside at
+    125 Hz (`Cell.set_arm_joints`), so latency, speed limits and interpolation are those of what sends them.
+    """
     config = CellConfig(preset=name, **changes)
-    if name == "ideal":
-        ideal = {
-            "servo_lag_s": 0.0,
-            "hand_latency_s": 0.0,
-            "hand_speed_1_s": 20.0,
-            "hand_noise": 0.0,
-            "arm_noise_rad": 0.0,
-        }
-        config = replace(config, **{key: value for key, value in ideal.items() if key not in changes})
-    return config
+    return replace(config, **{key: value for key, value in _CHANGES[name].items() if key not in changes})

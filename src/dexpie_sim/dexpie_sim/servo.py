@@ -39,6 +39,11 @@ class ArmServo:
         return cls(q.copy(), p, quat, p, quat)
 
     @property
+    def follows(self) -> bool:
+        """Whether the joints run to the next knot."""
+        return not self.stopped
+
+    @property
     def goal(self) -> Array:
         """Last commanded TCP pose (4, 4)."""
         return _transform(self.goal_p, self.goal_quat)
@@ -75,6 +80,31 @@ class ArmServo:
         quat = self.start_quat.copy()
         mujoco.mju_quatIntegrate(quat, self.rotation, s)
         return (1.0 - s) * self.start_p + s * self.goal_p, quat
+
+
+@dataclass
+class JointServo:
+    """Takes joint references (6,) rad from outside. `stopped` only tells that the force limit was passed."""
+
+    q_ref: Array
+    goal_q: Array
+    stopped: bool = False
+    ik_failures: int = 0
+    follows: bool = True
+
+    @classmethod
+    def at(cls, q: Array) -> "JointServo":
+        """A servo that holds the joint angles (6,)."""
+        return cls(q.copy(), q.copy())
+
+    def next_knot(self, dt_s: float, control_period_s: float) -> Array:
+        """The reference, as far as the joints' speed reaches within `dt_s`."""
+        reach = ur5.MAX_JOINT_SPEED_RAD_S * dt_s
+        return self.q_ref + np.clip(self.goal_q - self.q_ref, -reach, reach)
+
+    def hold(self, q: Array, stopped: bool) -> None:
+        """Stay at the joint angles (6,) until the next reference."""
+        self.q_ref, self.goal_q, self.stopped = q.copy(), q.copy(), stopped
 
 
 @dataclass
