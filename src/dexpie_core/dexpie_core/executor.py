@@ -128,6 +128,7 @@ class Executor:
         self.reason = "start"
         self._state_stamp_s: float | None = None
         self._robot_ready = False
+        self._not_ready = "its state is not known"
         self._human: HumanAction | None = None
         self._human_executed: Array | None = None
         self._switched_at_s = 0.0
@@ -147,7 +148,7 @@ class Executor:
         if target is None:
             refusal = f"{event.value} is not possible in {self.mode.name}"
         elif self.last_command is None or (target is not Mode.FAULT and not self._robot_ready):
-            refusal = "the robot's state is not known or the arm is not ready"
+            refusal = f"the robot is not ready: {self._not_ready}"
         elif event is ModeEvent.TAKEOVER:
             refusal = self._takeover_refusal(now_s)
         if refusal or target is None:
@@ -172,17 +173,20 @@ class Executor:
         """The newest wish of the operator; actions of another epoch only tell the misalignment."""
         self._human = human
 
-    def offer_state(self, stamp_s: float, tcp_T: ArrayLike, arm_ok: bool, hand: ArrayLike) -> None:
-        """Measured TCP (4, 4) and hand (6,); when the arm gets ready they become the last command."""
-        self._state_stamp_s = stamp_s
-        if not arm_ok:
+    def offer_state(self, stamp_s: float, tcp_T: ArrayLike, hand: ArrayLike, not_ready: str = "") -> None:
+        """Measured TCP (4, 4) and hand (6,), and why arm or hand do not follow commands, empty where they do.
+
+        When both get ready the measured state becomes the last command.
+        """
+        self._state_stamp_s, self._not_ready = stamp_s, not_ready
+        if not_ready:
             if self._robot_ready and self.mode is not Mode.IDLE:
-                self._apply(ModeEvent.FAIL, stamp_s, "arm is not ready or stopped")
+                self._apply(ModeEvent.FAIL, stamp_s, not_ready)
             self._robot_ready = False
         elif not self._robot_ready:
             self.last_command = pack(tcp_T, np.clip(np.asarray(hand, dtype=np.float64), 0.0, 1.0))
             self._robot_ready = True
-            self._enter(self.mode, new_epoch=True, reason="arm is ready", now_s=stamp_s)
+            self._enter(self.mode, new_epoch=True, reason="arm and hand are ready", now_s=stamp_s)
 
     def tick(self, now_s: float) -> TickOutput:
         """One control period: decide the command to send now (`now_s` on the clock of the stamps)."""

@@ -54,7 +54,7 @@ def test_nothing_is_commanded_before_the_robot_is_known():
 def test_the_first_command_is_the_measured_pose():
     core = Executor()
     T = se3.make(np.eye(3), [0.1, 0.2, 0.3])
-    core.offer_state(0.0, T, True, np.full(6, 0.4))
+    core.offer_state(0.0, T, np.full(6, 0.4))
     np.testing.assert_allclose(core.tick(0.0).command, pack(T, np.full(6, 0.4)))
 
 
@@ -167,17 +167,17 @@ def test_protective_stop_faults_and_recovery_starts_from_the_measured_pose():
     core.request_mode(ModeEvent.START, 0.0)
     core.tick(0.0)
     T = se3.make(np.eye(3), [0.2, 0.1, 0.3])
-    core.offer_state(0.1, T, False, np.ones(6))
+    core.offer_state(0.1, T, np.ones(6), "arm: protective stop")
     assert core.tick(0.1).mode is Mode.FAULT
     assert not core.request_mode(ModeEvent.RECOVER, 0.1).accepted
-    core.offer_state(0.2, T, True, np.ones(6))
+    core.offer_state(0.2, T, np.ones(6))
     assert core.request_mode(ModeEvent.RECOVER, 0.2).accepted
     np.testing.assert_allclose(core.tick(0.2).command, pack(T, np.ones(6)))
 
 
 def test_stale_state_stops_requests_but_not_the_running_chunk():
     core = started()
-    core.offer_state(0.0, se3.make(np.eye(3), START[:3]), True, np.ones(6))
+    core.offer_state(0.0, se3.make(np.eye(3), START[:3]), np.ones(6))
     core.request_mode(ModeEvent.START, 0.0)
     outs = drive(core, 40, action_at(0.35, 0.0, 0.3))
     assert sum(o.request is not None for o in outs) == 1
@@ -199,7 +199,7 @@ def test_commands_are_continuous_in_every_mode_and_across_every_switch(events, e
         now_s = i * DT
         goal = ends[i % 4]
         measured = se3.matrix_from_pose9(previous[:9])
-        core.offer_state(now_s, measured, random.random() > 0.02, previous[9:])
+        core.offer_state(now_s, measured, previous[9:], "" if random.random() > 0.02 else "arm: stopped")
         core.offer_human(HumanAction(now_s, core.epoch - 1, previous, ALIGNED))
         epoch = core.epoch
         if event is not None:

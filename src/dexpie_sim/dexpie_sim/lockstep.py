@@ -148,7 +148,9 @@ class LockstepCell:
         """Everything up to the command of this tick; `advance` then lets it act."""
         state, scene = self.cell.observe(), self.cell.scene()
         stopped = self.cell.protective_stop
-        self.executor.offer_state(self.now_s, state.tcp_T, not stopped, state.hand)
+        self.executor.offer_state(
+            self.now_s, state.tcp_T, state.hand, "arm: protective stop" if stopped else ""
+        )
         signals, human = None, None
         if self.request.policy is None:
             signals, human = self._operate(state, scene)

@@ -10,6 +10,7 @@ from typing import Any
 from dexpie_core import messages, topics
 from dexpie_core.chunk_schedule import ScheduleConfig
 from dexpie_core.executor import Executor, ExecutorConfig, Source, TickOutput
+from dexpie_core.hand_errors import hand_fault
 from dexpie_core.limits import MotionLimits
 from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
@@ -44,7 +45,10 @@ class ExecutorParameters:
     takeover_max_hand: float = parameter(0.6, "largest finger misalignment at a takeover, fraction of travel")
     stale_state_s: float = parameter(0.2, "age after which no chunk is asked for on a measured state, s")
     stale_human_s: float = parameter(0.25, "age after which a human action is a fault, s")
-    stale_status_s: float = parameter(3.0, "age after which the arm counts as not ready, s")
+    stale_status_s: float = parameter(3.0, "age of /arm/status after which the arm counts as not ready, s")
+    lost_state_s: float = parameter(
+        0.5, "age of the measured arm or hand after which it counts as not ready, s"
+    )
 
     def core(self) -> ExecutorConfig:
         """The configuration of the core object."""
@@ -131,13 +135,31 @@ class ExecutorNode(LoopNode):
         tcp, hand, status = self._tcp.latest, self._hand.latest, self._status.latest
         if tcp is None or hand is None or status is None:
             return
-        arm = status.message
-        ok = arm.ready and not arm.protective_stop and not arm.emergency_stop
-        ok = ok and not stale(self._heard_ns[self._status.spec.name], self.parameters.stale_status_s)
         heard_ns = min(self._heard_ns[self._tcp.spec.name], self._heard_ns[self._hand.spec.name])
         self.core.offer_state(
-            heard_ns / NS_PER_S, messages.pose_T(tcp.message.pose), bool(ok), hand.message.position
+            heard_ns / NS_PER_S,
+            messages.pose_T(tcp.message.pose),
+            hand.message.position,
+            self._not_ready(status.message, hand.message),
         )
+
+    def _not_ready(self, arm: Any, hand: Any) -> str:
+        """Why arm or hand do not follow commands; empty where they do."""
+        p = self.parameters
+        for source, limit_s in (
+            (self._status, p.stale_status_s),
+            (self._tcp, p.lost_state_s),
+            (self._hand, p.lost_state_s),
+        ):
+            if stale(self._heard_ns[source.spec.name], limit_s):
+                return f"{source.spec.name} is silent for more than {limit_s:g} s"
+        if arm.emergency_stop:
+            return "arm: emergency stop"
+        if arm.protective_stop:
+            return "arm: protective stop"
+        if not arm.ready:
+            return f"arm: {arm.detail or 'not ready'}"
+        return hand_fault(hand.error)
 
     def _publish(self, out: TickOutput) -> None:
         """Commands first, then what depends on them, then the record."""

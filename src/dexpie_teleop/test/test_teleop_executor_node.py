@@ -13,10 +13,11 @@ from dexpie_core import messages, se3, topics
 from dexpie_core.action_space import pack
 from dexpie_core.executor import HumanAction
 from dexpie_core.follower import Misalignment
+from dexpie_core.hand_errors import HandError
 from dexpie_core.limits import MotionLimits, step_sizes
 from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
-from dexpie_ros.testing import NodeProcess, Peer, Repeating
+from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
 
 HOME = se3.make(se3.rotation_from_rotvec([0.0, np.pi / 2, 0.0]), [0.4, 0.1, 0.3])
 HAND = np.full(6, 0.9)
@@ -40,6 +41,8 @@ class FakeArm:
 
     def __init__(self, peer: Peer) -> None:
         self.ready = True
+        self.hand_error = 0
+        self.hand_on = True
         self.human: HumanAction | None = None
         self._tcp = peer.advertise(topics.TCP_POSE)
         self._hand = peer.advertise(topics.HAND_STATE)
@@ -49,7 +52,9 @@ class FakeArm:
     def publish(self) -> None:
         stamp_ns = time.time_ns()
         self._tcp.publish(messages.pose_stamped(make, HOME, stamp_ns))
-        self._hand.publish(messages.hand_state(make, HAND, np.zeros(6), stamp_ns))
+        if self.hand_on:
+            error = [self.hand_error] * 6
+            self._hand.publish(messages.hand_state(make, HAND, np.zeros(6), stamp_ns, error=error))
         self._status.publish(messages.arm_status(make, stamp_ns, ready=self.ready))
         if self.human is not None:
             self._action.publish(messages.action(make, self.human, stamp_ns))
@@ -144,3 +149,26 @@ def _assert_within_limits(executed: list[Any]) -> None:
         assert linear_m <= limits.linear_step_m + 1e-9
         assert angular_rad <= limits.angular_step_rad + 1e-9
         assert hand <= limits.hand_step + 1e-9
+
+
+@pytest.mark.parametrize("kind", ["error", "silence"])
+def test_a_hand_that_does_not_follow_is_a_fault_that_says_so(
+    peer: Peer, executor: NodeProcess, kind: str
+) -> None:
+    actions, modes = peer.listen(topics.EXECUTED_ACTION), peer.listen(topics.MODE)
+    arm = FakeArm(peer)
+    with Repeating(50.0, arm.publish):
+        peer.collect(actions, lambda found: len(found) >= 1)
+        assert set_mode(peer, Mode.AUTONOMOUS).accepted
+        peer.collect(modes, _has(Mode.RELEASING))
+        if kind == "error":
+            arm.hand_error = int(HandError.COMMUNICATION)
+        else:
+            arm.hand_on = False
+        fault = peer.collect(modes, _has(Mode.FAULT))[-1]
+        expected = {"error": "hand: communication", "silence": "/hand/state is silent for more than 0.5 s"}
+        assert fault.reason == expected[kind]
+        refused = set_mode(peer, Mode.IDLE)
+        assert not refused.accepted and expected[kind] in refused.message
+        arm.hand_error, arm.hand_on = int(HandError.STALL), True  # a firm grasp is no fault
+        await_true(lambda: set_mode(peer, Mode.IDLE).accepted, "the way out of FAULT")
