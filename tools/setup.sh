@@ -40,8 +40,8 @@ venv_stamp() { # ROS wheels, versions, interpreter, place (a virtual environment
 build_stamp() { # interfaces by content; Python packages by what colcon copies, since their code is linked
   {
     venv_stamp
-    find src/dexpie_msgs -type f -print0 | sort -z | xargs -0 sha256sum
-    find src training launch -path src/dexpie_msgs -prune -o -type f \
+    find src/*_msgs -type f -print0 | sort -z | xargs -0 sha256sum
+    find src training launch -path 'src/*_msgs' -prune -o -type f \
       \( -name package.xml -o -name setup.py -o -name setup.cfg \) -print0 | sort -z | xargs -0 sha256sum
     find src launch training -name '*.egg-info' -prune -o -type d -name __pycache__ -prune -o \
       \( -type f -o -type d \) \( -path '*/resource/*' -o -path 'launch/launch/*' -o -path 'launch/config/*' \) -print | sort
@@ -106,8 +106,17 @@ make_venv() {
   venv_stamp >"$stamp"
 }
 
+has_vendor_package() { # NAME: whether a sourced workspace has it
+  local prefix prefixes="${AMENT_PREFIX_PATH:-}"
+  for prefix in ${prefixes//:/ }; do
+    case "$prefix" in "$root/"*) continue ;; esac
+    [ -e "$prefix/share/ament_index/resource_index/packages/$1" ] && return 0
+  done
+  return 1
+}
+
 build_packages() {
-  local stamp="$root/install/.build.stamp" want arguments
+  local stamp="$root/install/.build.stamp" want arguments skip=()
   want="$(build_stamp)"
   stamped "$stamp" "$want" && return 0
   if [ -f install/.root ] && [ "$(cat install/.root)" != "$mode $root" ]; then rm -rf build install; fi
@@ -115,11 +124,12 @@ build_packages() {
   say "building the packages with colcon into build/ and install/"
   arguments=(-DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$venv/bin/python")
   if [ "$mode" = wheels ]; then arguments+=(-G Ninja); fi
+  if has_vendor_package manus_ros2_msgs; then skip=(--packages-skip manus_ros2_msgs); fi
   (
     # shellcheck source=/dev/null
     . tools/env.sh
     export PYTHONWARNINGS=ignore
-    colcon --log-base log build --symlink-install --base-paths src training launch \
+    colcon --log-base log build --symlink-install --base-paths src training launch "${skip[@]}" \
       --event-handlers console_direct- console_start_end+ --cmake-args "${arguments[@]}" 2>&1
   ) | tee -a "$log" | { grep -E '^(Finished|Failed|Aborted|Summary|  *[0-9]+ packages? (failed|had))' || true; } |
     sed -u 's/^/setup:   /' || fail "colcon build failed, see $log"

@@ -27,7 +27,8 @@ class BringupOptions:
 
 def probe_command(nodes: tuple[NodeSpec, ...]) -> Command:
     """The process that tells which nodes are ready."""
-    return Command("readiness", module_argv("dexpie", "probe") + tuple(node.name for node in nodes))
+    names = tuple(node.name for node in nodes if node.is_node)
+    return Command("readiness", module_argv("dexpie", "probe") + names)
 
 
 def module_argv(package: str, module: str) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def run_graph(graph: GraphOptions, options: BringupOptions, console: Console | N
     nodes = build_graph(graph)
     if graph.policy:
         policy_id_of(Path(graph.policy))
-    files = parameter_files()
+    files = parameter_files(graph)
     commands = tuple(node_command(node, files) for node in nodes)
     console = console or Console(quiet_nodes=options.quiet)
     remove_leftovers()

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from dexpie_core.errors import DexpieError, UsageError
+from dexpie_core.topics import CAMERAS
 
 Hardware = Literal["sim", "emulated", "real"]
 Task = Literal["bottle", "drawer", "lid"]
 Inference = Literal["async", "sync"]
 ParameterValue = bool | int | float | str
+MAX_DOMAIN = 232
 
 HARDWARE: tuple[Hardware, ...] = get_args(Hardware)
-BUILT_HARDWARE: tuple[Hardware, ...] = ("sim",)
 BUILT_TASKS: tuple[str, ...] = ("bottle",)
 INFERENCE: tuple[Inference, ...] = get_args(Inference)
-OPERATORS: tuple[str, ...] = ("virtual", "none")
-PARAMETER_FILES: tuple[str, ...] = ("cell.yaml", "sim.yaml")
+OPERATORS: tuple[str, ...] = ("virtual", "human", "none")
+PARAMETER_FILES: dict[str, tuple[str, ...]] = {
+    "sim": ("cell.yaml", "sim.yaml"),
+    "emulated": ("cell.yaml", "sim.yaml", "emulated.yaml"),
+    "real": ("cell.yaml", "real.yaml"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,44 +38,108 @@ class GraphOptions:
     policy: str = ""  # checkpoint folder of a trained actor; empty: no policy_inference node
     record: str = ""  # folder that episodes are recorded into; empty: nothing is recorded
     cameras: bool = True
-    operator: str = "virtual"
+    operator: str = ""  # empty: virtual where the cell is simulated, human where it is real
     inference: str = "async"
     seed: int = 0
+    config: str = ""  # parameter file of this very cell, read last; empty: none
+
+    @property
+    def operated_by(self) -> str:
+        """virtual, human or none."""
+        return self.operator or ("human" if self.hardware == "real" else "virtual")
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One process of the graph: `ros2 run PACKAGE EXECUTABLE` under the node name NAME."""
+    """One process of the graph: `ros2 run PACKAGE EXECUTABLE` under the node name NAME.
+
+    With `arguments` it is a program without ROS, such as an emulator: it is started with these, and nobody
+    waits for it, since the driver that talks to it is not ready before it is.
+    """
 
     package: str
     executable: str
     name: str
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
     required: bool = True
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a ROS node."""
+        return not self.arguments
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A row of the node table: what runs, when, and which options it is told as parameters."""
+    """A row of the node table: what runs, when, and which options it is told as parameters or arguments."""
 
     package: str
     executable: str
     name: str
-    parameters: Callable[[GraphOptions], Mapping[str, ParameterValue]]
+    parameters: Callable[[GraphOptions], Mapping[str, ParameterValue]] = lambda options: {}
     condition: Callable[[GraphOptions], bool] = lambda options: True
     required: bool = True
+    arguments: Callable[[GraphOptions], tuple[str, ...]] = lambda options: ()
 
 
-_SIM_NODES: tuple[_Entry, ...] = (
-    _Entry("dexpie_sim", "cell_node", "sim_cell", lambda o: {"task": o.task, "seed": o.seed}),
+def _scene(options: GraphOptions) -> dict[str, ParameterValue]:
+    return {"task": options.task, "seed": options.seed}
+
+
+def _camera(name: str) -> _Entry:
+    return _Entry(
+        "dexpie_hardware",
+        "realsense_camera",
+        f"camera_{name}",
+        lambda o: {"camera": name},
+        lambda o: o.cameras,
+    )
+
+
+_SIMULATED: tuple[_Entry, ...] = (
     _Entry("dexpie_sim", "camera_node", "sim_cameras", lambda o: {"task": o.task}, lambda o: o.cameras),
+    _Entry("dexpie_sim", "operator_node", "virtual_operator", _scene, lambda o: o.operated_by == "virtual"),
+)
+_ARM_AND_HAND: tuple[_Entry, ...] = (
     _Entry(
-        "dexpie_sim", "operator_node", "virtual_operator",
-        lambda o: {"task": o.task, "seed": o.seed}, lambda o: o.operator == "virtual",
+        "dexpie_hardware", "ur5_driver", "ur5_driver",
+        lambda o: {"host": emulated_host()} if o.hardware == "emulated" else {},
+    ),
+    _Entry(
+        "dexpie_hardware", "inspire_hand_driver", "inspire_hand_driver",
+        lambda o: {"port": str(runtime_dir() / "hand")} if o.hardware == "emulated" else {},
     ),
 )  # fmt: skip
-_COMMON_NODES: tuple[_Entry, ...] = (
-    _Entry("dexpie_teleop", "follower_node", "human_follower", lambda o: {}),
+_DEVICES: dict[str, tuple[_Entry, ...]] = {
+    "sim": (_Entry("dexpie_sim", "cell_node", "sim_cell", _scene), *_SIMULATED),
+    "emulated": (
+        _Entry(
+            "dexpie_sim", "plant_node", "sim_cell",
+            lambda o: {**_scene(o), "socket": str(runtime_dir() / "plant")},
+        ),
+        _Entry(
+            "dexpie_hardware", "ur_emulator", "ur_emulator",
+            arguments=lambda o: ("--host", emulated_host(), "--model", "cb3", *_plugged("ur_emulator")),
+        ),
+        _Entry(
+            "dexpie_hardware", "inspire_emulator", "inspire_emulator",
+            arguments=lambda o: ("--link", str(runtime_dir() / "hand"), *_plugged("inspire_emulator")),
+        ),
+        *_ARM_AND_HAND,
+        *_SIMULATED,
+    ),
+    "real": (
+        *_ARM_AND_HAND,
+        *(_camera(name) for name in CAMERAS),
+    ),
+}  # fmt: skip
+_OPERATOR: tuple[_Entry, ...] = (
+    _Entry("dexpie_hardware", "vive_tracker", "vive_tracker", condition=lambda o: o.operated_by == "human"),
+    _Entry("dexpie_hardware", "manus_glove", "manus_glove", condition=lambda o: o.operated_by == "human"),
+)
+_COMMON: tuple[_Entry, ...] = (
+    _Entry("dexpie_teleop", "follower_node", "human_follower"),
     _Entry(
         "dexpie_teleop", "executor_node", "executor",
         lambda o: {"synchronous": o.inference == "sync"},
@@ -84,20 +155,41 @@ _COMMON_NODES: tuple[_Entry, ...] = (
 )  # fmt: skip
 
 
+def _domain() -> int:
+    text = os.environ.get("ROS_DOMAIN_ID", "") or "0"
+    if not text.isdigit() or int(text) > MAX_DOMAIN:
+        raise UsageError(f"ROS_DOMAIN_ID={text}: must be a whole number from 0 to {MAX_DOMAIN}")
+    return int(text)
+
+
+def runtime_dir() -> Path:
+    """Where the sockets and terminals of emulated devices lie; every ROS domain has its own."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(base) / f"dexpie-{os.getuid()}-{_domain()}"
+
+
+def emulated_host() -> str:
+    """The loopback address of the emulated arm: its ports are fixed, so every ROS domain has an address."""
+    return f"127.0.1.{_domain() + 1}"
+
+
+def _plugged(name: str) -> tuple[str, ...]:
+    """Arguments of an emulator whose joints the simulated cell moves."""
+    return ("--control", str(runtime_dir() / f"{name}.control"), "--plant", str(runtime_dir() / "plant"))
+
+
 def check_options(options: GraphOptions) -> None:
     """Refuse, in one line that names the flag and the choices, what the graph cannot be built from."""
     if options.hardware not in HARDWARE:
         raise UsageError(f"--hardware {options.hardware}: not a choice; choose from {', '.join(HARDWARE)}")
-    if options.hardware not in BUILT_HARDWARE:
-        raise UsageError(
-            f"--hardware {options.hardware}: the drivers are not part of this version yet; use --hardware sim"
-        )
     if options.task not in BUILT_TASKS:
         raise UsageError(f"--task {options.task}: no such task; choose from {', '.join(BUILT_TASKS)}")
     if options.inference not in INFERENCE:
         raise UsageError(f"--inference {options.inference}: not a choice; choose from {', '.join(INFERENCE)}")
-    if options.operator not in OPERATORS:
+    if options.operated_by not in OPERATORS:
         raise UsageError(f"--operator {options.operator}: not a choice; choose from {', '.join(OPERATORS)}")
+    if options.hardware == "real" and options.operated_by == "virtual":
+        raise UsageError("--operator virtual: acts in the simulated cell only; use human or none")
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: must be 0 or more")
     if options.policy and not Path(options.policy).is_dir():
@@ -106,16 +198,23 @@ def check_options(options: GraphOptions) -> None:
         )
     if options.record and Path(options.record).exists() and not Path(options.record).is_dir():
         raise UsageError(f"--record {options.record}: is a file; give a folder")
+    if options.config and not Path(options.config).is_file():
+        raise UsageError(
+            f"--config {options.config}: no such file; copy and edit {config_dir() / 'real.yaml'}"
+        )
 
 
 def build_graph(options: GraphOptions) -> tuple[NodeSpec, ...]:
     """The nodes that these options call for, in starting order (devices first)."""
     check_options(options)
-    chosen = (entry for entry in _SIM_NODES + _COMMON_NODES if entry.condition(options))
+    entries = _DEVICES[options.hardware] + _OPERATOR + _COMMON
     return tuple(
-        NodeSpec(e.package, e.executable, e.name, tuple(sorted(e.parameters(options).items())), e.required)
-        for e in chosen
-    )
+        NodeSpec(
+            e.package, e.executable, e.name, tuple(sorted(e.parameters(options).items())), e.required,
+            e.arguments(options),
+        )
+        for e in entries if e.condition(options)
+    )  # fmt: skip
 
 
 def config_dir() -> Path:
@@ -131,6 +230,7 @@ def config_dir() -> Path:
         raise DexpieError("package 'dexpie' is not installed; build it with 'make setup'") from error
 
 
-def parameter_files() -> tuple[Path, ...]:
+def parameter_files(options: GraphOptions) -> tuple[Path, ...]:
     """The parameter files that every node of the graph is given, in order of precedence (last wins)."""
-    return tuple(config_dir() / name for name in PARAMETER_FILES)
+    files = tuple(config_dir() / name for name in PARAMETER_FILES[options.hardware])
+    return (*files, Path(options.config)) if options.config else files

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, TimerAction
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    LogInfo,
+    OpaqueFunction,
+    TimerAction,
+)
 from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from dexpie.graph import GraphOptions, NodeSpec, build_graph, parameter_files
+from dexpie.processes import node_command
 from dexpie_core.errors import DexpieError
 from launch import LaunchContext, LaunchDescription
 
 DESCRIPTIONS = {
-    "hardware": "which devices: sim",
+    "hardware": "which devices: sim, emulated or real",
     "task": "the task on the table: bottle",
     "policy": "folder of a trained actor; empty: no policy_inference node",
     "record": "folder that episodes are recorded into; empty: none",
     "cameras": "true or false: run the cameras",
-    "operator": "virtual or none",
+    "operator": "virtual, human or none; empty: virtual where the cell is simulated, human where it is real",
     "inference": "async or sync",
     "seed": "seed of the first scene",
+    "config": "parameter file of this very cell, read last; empty: none",
 }
 DURATION = "duration"
 
@@ -45,22 +55,27 @@ def options_from_text(text: dict[str, str]) -> GraphOptions:
     return GraphOptions(**values)
 
 
-def node_action(spec: NodeSpec) -> Node:
-    """The launch action that starts one node; a required one shuts the launch down when it ends."""
+def action(spec: NodeSpec, files: tuple[Path, ...]) -> Node | ExecuteProcess:
+    """The launch action that starts one process; a required one shuts the launch down when it ends."""
+    on_exit = [EmitEvent(event=Shutdown(reason=f"{spec.name} ended"))] if spec.required else None
+    if not spec.is_node:
+        argv = node_command(spec, files).argv
+        return ExecuteProcess(cmd=list(argv), name=spec.name, output="screen", on_exit=on_exit)
     return Node(
         package=spec.package,
         executable=spec.executable,
         name=spec.name,
-        parameters=[*(str(path) for path in parameter_files()), dict(spec.parameters)],
+        parameters=[*(str(path) for path in files), dict(spec.parameters)],
         output="screen",
         emulate_tty=False,
-        on_exit=[EmitEvent(event=Shutdown(reason=f"{spec.name} ended"))] if spec.required else None,
+        on_exit=on_exit,
     )
 
 
 def _start(context: LaunchContext) -> list[Any]:
     text = {option.name: LaunchConfiguration(option.name).perform(context) for option in fields(GraphOptions)}
-    actions: list[Any] = [node_action(spec) for spec in build_graph(options_from_text(text))]
+    options = options_from_text(text)
+    actions: list[Any] = [action(spec, parameter_files(options)) for spec in build_graph(options)]
     duration = LaunchConfiguration(DURATION).perform(context)
     if duration:
         stop = EmitEvent(event=Shutdown(reason=f"the {duration} s are over"))

@@ -22,11 +22,16 @@ _BOUND_EXEC = str(Path(__file__).with_name("bound_exec.py"))
 
 @dataclass(frozen=True)
 class Command:
-    """A process to start; `required` means that the graph cannot go on without it."""
+    """A process to start.
+
+    required: the graph cannot go on without it. awaited: the graph is ready only when this says so on
+    /diagnostics.
+    """
 
     name: str
     argv: tuple[str, ...]
     required: bool = True
+    awaited: bool = True
 
 
 @dataclass
@@ -116,9 +121,12 @@ def executable_argv(package: str, executable: str) -> tuple[str, ...]:
 
 def node_command(spec: NodeSpec, parameter_files: Sequence[Path]) -> Command:
     """The command line that starts a node of the graph, as `ros2 run` and launch would."""
+    executable = executable_argv(spec.package, spec.executable)
+    if not spec.is_node:
+        return Command(spec.name, (*executable, *spec.arguments), spec.required, awaited=False)
     arguments = ["--ros-args", "-r", f"__node:={spec.name}"]
     for path in parameter_files:
         arguments += ["--params-file", str(path)]
     for key, value in spec.parameters:
         arguments += ["-p", f"{key}:={_parameter_text(value)}"]
-    return Command(spec.name, (*executable_argv(spec.package, spec.executable), *arguments), spec.required)
+    return Command(spec.name, (*executable, *arguments), spec.required)

@@ -56,7 +56,9 @@ class Supervisor:
         self._clock = clock
         self._children: dict[str, Child] = {}
         self._selector = selectors.DefaultSelector()
-        self._readiness = Readiness(tuple(command.name for command in plan.nodes) if plan.probe else ())
+        self._readiness = Readiness(
+            tuple(command.name for command in plan.nodes if command.awaited) if plan.probe else ()
+        )
         self._running = False  # all were ready once
         self._stop: StopEscalation | None = None
         self._outcome = Outcome("main")

@@ -18,7 +18,18 @@ WRONG_USE = [
     ("plot nonsense", "no command 'plot nonsense'; choose from plot curve"),
     ("up", "--task is missing (see: dexpie up --help)"),
     ("up --task cup", "--task cup: no such task; choose from bottle"),
-    ("up --task bottle --hardware real", "--hardware real: the drivers are not part of this version yet"),
+    (
+        "up --task bottle --hardware real --operator virtual",
+        "--operator virtual: acts in the simulated cell only",
+    ),
+    (
+        "collect --task bottle --out new --hardware real",
+        "--hardware real: collecting at the cell is not part",
+    ),
+    (
+        "collect --task bottle --out new --lockstep --hardware emulated",
+        "--hardware emulated: runs on the ROS graph",
+    ),
     ("up --task bottle --hardware toy", "--hardware toy: not a choice; choose from sim, emulated, real"),
     ("up --task bottle --duration x", "--duration"),
     ("up --task bottle --duration -3", "--duration -3: must be more than 0 s"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from dexpie.graph import GraphOptions, build_graph, parameter_files
+from dexpie.bringup import probe_command
+from dexpie.graph import GraphOptions, NodeSpec, build_graph, parameter_files
 from dexpie.processes import node_command
 from dexpie_core.errors import UsageError
 
@@ -48,12 +50,13 @@ def test_options_reach_the_nodes(tmp_path: Path) -> None:
     [
         ({"hardware": "simulated"}, "--hardware simulated: not a choice; choose from sim, emulated, real"),
         (
-            {"hardware": "real"},
-            "--hardware real: the drivers are not part of this version yet; use --hardware sim",
+            {"hardware": "real", "operator": "virtual"},
+            "--operator virtual: acts in the simulated cell only; use human or none",
         ),
         ({"task": "cup"}, "--task cup: no such task; choose from bottle"),
         ({"inference": "fast"}, "--inference fast: not a choice; choose from async, sync"),
-        ({"operator": "human"}, "--operator human: not a choice; choose from virtual, none"),
+        ({"operator": "robot"}, "--operator robot: not a choice; choose from virtual, human, none"),
+        ({"config": "/nonexistent"}, "--config /nonexistent: no such file; copy and edit"),
         ({"seed": -1}, "--seed -1: must be 0 or more"),
         ({"policy": "/nonexistent"}, "--policy /nonexistent: no such folder"),
         ({"record": __file__}, f"--record {__file__}: is a file; give a folder"),
@@ -66,17 +69,68 @@ def test_what_cannot_be_built_is_refused_in_one_line(change: dict[str, object], 
     assert "\n" not in str(error.value)
 
 
-def test_parameter_files_name_only_nodes_of_the_graph(tmp_path: Path) -> None:
-    known = set(names(GraphOptions(policy=str(tmp_path))))
-    for path in parameter_files():
+@pytest.mark.parametrize("hardware", ["sim", "emulated", "real"])
+def test_parameter_files_name_only_nodes_of_the_graph(hardware: str, tmp_path: Path) -> None:
+    options = GraphOptions(hardware=hardware, policy=str(tmp_path))
+    known = {name for o in (options, replace(options, operator="human")) for name in names(o)}
+    for path in parameter_files(options):
         content = yaml.safe_load(path.read_text())
         assert set(content) <= known, path
         assert all(set(entry) == {"ros__parameters"} for entry in content.values()), path
 
 
-def test_names_are_unique(tmp_path: Path) -> None:
-    found = names(GraphOptions(policy=str(tmp_path)))
+@pytest.mark.parametrize("hardware", ["sim", "emulated", "real"])
+def test_names_are_unique(hardware: str, tmp_path: Path) -> None:
+    found = names(GraphOptions(hardware=hardware, policy=str(tmp_path)))
     assert len(set(found)) == len(found)
+
+
+def test_emulated_devices_sit_between_the_real_drivers_and_the_simulated_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/5")
+    graph = {node.name: node for node in build_graph(GraphOptions(hardware="emulated"))}
+    assert set(graph) == {*SIM, "ur_emulator", "inspire_emulator", "ur5_driver", "inspire_hand_driver"}
+    place = f"/run/user/5/dexpie-{os.getuid()}-7"
+    assert dict(graph["sim_cell"].parameters)["socket"] == f"{place}/plant"
+    assert dict(graph["ur5_driver"].parameters) == {"host": "127.0.1.8"}
+    assert dict(graph["inspire_hand_driver"].parameters) == {"port": f"{place}/hand"}
+    for name in ("ur_emulator", "inspire_emulator"):
+        assert not graph[name].is_node
+        assert graph[name].arguments[-2:] == ("--plant", f"{place}/plant")
+    assert "127.0.1.8" in graph["ur_emulator"].arguments
+    assert f"{place}/hand" in graph["inspire_emulator"].arguments
+
+
+def test_the_real_cell_has_an_operator_and_no_simulator(tmp_path: Path) -> None:
+    found = names(GraphOptions(hardware="real"))
+    assert found[:6] == (
+        "ur5_driver", "inspire_hand_driver", "camera_front", "camera_wrist", "vive_tracker", "manus_glove",
+    )  # fmt: skip
+    assert not {"sim_cell", "sim_cameras", "virtual_operator"} & set(found)
+    assert not {"vive_tracker", "manus_glove"} & set(names(GraphOptions(hardware="real", operator="none")))
+
+
+def test_the_file_of_this_very_cell_is_read_last(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.touch()
+    assert parameter_files(GraphOptions(hardware="real", config=str(own)))[-1] == own
+
+
+def test_a_program_without_ros_gets_its_arguments_and_is_not_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable = tmp_path / "lib" / "dexpie_hardware" / "ur_emulator"
+    executable.parent.mkdir(parents=True)
+    executable.write_text("#!/bin/sh\n")
+    executable.chmod(0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    spec = NodeSpec("dexpie_hardware", "ur_emulator", "arm", arguments=("--host", "127.0.0.9"))
+    command = node_command(spec, (Path("/p/cell.yaml"),))
+    assert command.argv == (str(executable), "--host", "127.0.0.9")
+    assert not command.awaited
+    assert "arm" not in probe_command((spec, build_graph(GraphOptions())[0])).argv
 
 
 def test_command_line_keeps_the_types_of_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

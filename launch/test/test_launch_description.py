@@ -51,7 +51,7 @@ def as_spec(node: Node, context: LaunchContext) -> tuple[Any, ...]:
 
 
 def expected(spec: NodeSpec) -> tuple[Any, ...]:
-    files = tuple(str(path) for path in parameter_files())
+    files = tuple(str(path) for path in parameter_files(GraphOptions()))
     return spec.package, spec.executable, spec.name, files, dict(spec.parameters)
 
 
@@ -74,7 +74,7 @@ def test_wrong_arguments_are_refused() -> None:
         launched({"task": "cup"})
     text = {"hardware": "sim", "task": "bottle", "policy": "", "record": "", "operator": "virtual"}
     with pytest.raises(DexpieError, match="cameras:=maybe: give true or false"):
-        options_from_text({**text, "inference": "async", "seed": "0", "cameras": "maybe"})
+        options_from_text({**text, "inference": "async", "seed": "0", "config": "", "cameras": "maybe"})
 
 
 def test_the_launched_graph_becomes_ready_and_stops() -> None:

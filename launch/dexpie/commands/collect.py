@@ -42,6 +42,8 @@ class CollectOptions:
     """Folder of a trained actor whose rollouts are recorded; without it the operator demonstrates."""
     operator: str = "virtual"
     """Who demonstrates: virtual."""
+    hardware: str = "sim"
+    """On the ROS graph: sim, or emulated (the real drivers against emulators of arm and hand)."""
     inference: str = "async"
     """async: the next chunk is computed while the last one is driven; sync: the arm waits for it."""
     lockstep: bool = False
@@ -68,7 +70,12 @@ def check(options: CollectOptions) -> GraphOptions:
         raise UsageError(
             f"--operator {options.operator}: not part of this version yet; use --operator virtual"
         )
+    if options.hardware == "real":
+        raise UsageError("--hardware real: collecting at the cell is not part of this version yet")
+    if options.lockstep and options.hardware != "sim":
+        raise UsageError(f"--hardware {options.hardware}: runs on the ROS graph only; leave out --lockstep")
     graph = GraphOptions(
+        hardware=options.hardware,
         task=options.task,
         policy=str(options.policy.absolute()) if options.policy else "",
         record=str(options.out.absolute()),

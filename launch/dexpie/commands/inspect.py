@@ -80,5 +80,7 @@ def describe(path: Path) -> str:
 def run_inspect(options: InspectOptions) -> None:
     """Print it, a blank line between two."""
     if not options.paths:
-        raise UsageError("PATHS: nothing to inspect; give a bag, a folder of bags, a dataset or a training run")
+        raise UsageError(
+            "PATHS: nothing to inspect; give a bag, a folder of bags, a dataset or a training run"
+        )
     print("\n\n".join(describe(path) for path in options.paths))

@@ -22,7 +22,8 @@ class UpOptions:
     task: str
     """The task that is laid out on the table: bottle."""
     hardware: str = "sim"
-    """Which devices: sim (the simulated cell); emulated and real come later."""
+    """Which devices: sim (the simulated cell), emulated (the real drivers, talking to emulators of arm and
+    hand that move in the simulated cell) or real."""
     policy: Annotated[Path | None, PATH] = None
     """Folder of a trained actor; with it the policy_inference node runs too."""
     record: Annotated[Path | None, PATH] = None
@@ -31,10 +32,13 @@ class UpOptions:
     """Stop by itself after this many seconds, counted from readiness."""
     inference: str = "async"
     """async: the next chunk is computed while the last one is driven; sync: the arm waits for it."""
-    operator: str = "virtual"
-    """Who teleoperates: virtual (simulated tracker and glove) or none."""
+    operator: str = ""
+    """Who teleoperates: virtual (simulated tracker and glove), human (the devices of a person) or none.
+    Unless given: human with --hardware real, else virtual."""
     seed: int = 0
     """Seed of the first scene, 0 or more."""
+    config: Annotated[Path | None, PATH] = None
+    """ROS parameter file of this very cell (addresses, serial numbers, calibration), read last."""
     ready_timeout: float = 60.0
     """Give up when the nodes are not ready after this many seconds."""
 
@@ -49,6 +53,7 @@ def graph_options(options: UpOptions) -> GraphOptions:
         operator=options.operator,
         inference=options.inference,
         seed=options.seed,
+        config=str(options.config.absolute()) if options.config else "",
     )
 
 
