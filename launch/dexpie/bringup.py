@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dexpie.console import Console
-from dexpie.graph import GraphOptions, NodeSpec, build_graph, parameter_files
+from dexpie.graph import GraphOptions, NodeSpec, build_graph, make_runtime_dir, parameter_files
 from dexpie.policies import policy_id_of
 from dexpie.processes import Command, node_command
 from dexpie.shared_memory import remove_leftovers
@@ -61,6 +61,7 @@ def run_graph(graph: GraphOptions, options: BringupOptions, console: Console | N
     console = console or Console(quiet_nodes=options.quiet)
     remove_leftovers()
     recover_recordings(graph.record, console)
+    make_runtime_dir(graph)
     plan = Plan(commands, probe_command(nodes), options.main, options.ready_timeout_s, options.duration_s)
     try:
         outcome = Supervisor(plan, console).run()

@@ -120,11 +120,16 @@ _DEVICES: dict[str, tuple[_Entry, ...]] = {
         ),
         _Entry(
             "dexpie_hardware", "ur_emulator", "ur_emulator",
-            arguments=lambda o: ("--host", emulated_host(), "--model", "cb3", *_plugged("ur_emulator")),
+            arguments=lambda o: (
+                "--host", emulated_host(), "--model", "cb3", "--lag", "0", "--protective-force", "80",
+                *_plugged("ur_emulator"),
+            ),
         ),
         _Entry(
             "dexpie_hardware", "inspire_emulator", "inspire_emulator",
-            arguments=lambda o: ("--link", str(runtime_dir() / "hand"), *_plugged("inspire_emulator")),
+            arguments=lambda o: (
+                "--link", str(runtime_dir() / "hand"), "--travel-s", "0.3", *_plugged("inspire_emulator"),
+            ),
         ),
         *_ARM_AND_HAND,
         *_SIMULATED,
@@ -166,6 +171,12 @@ def runtime_dir() -> Path:
     """Where the sockets and terminals of emulated devices lie; every ROS domain has its own."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     return Path(base) / f"dexpie-{os.getuid()}-{_domain()}"
+
+
+def make_runtime_dir(options: GraphOptions) -> None:
+    """The folder that emulated devices need, before they start."""
+    if options.hardware == "emulated":
+        runtime_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def emulated_host() -> str:

@@ -18,7 +18,7 @@ from launch.events import Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dexpie.graph import GraphOptions, NodeSpec, build_graph, parameter_files
+from dexpie.graph import GraphOptions, NodeSpec, build_graph, make_runtime_dir, parameter_files
 from dexpie.processes import node_command
 from dexpie_core.errors import DexpieError
 from launch import LaunchContext, LaunchDescription
@@ -75,6 +75,7 @@ def action(spec: NodeSpec, files: tuple[Path, ...]) -> Node | ExecuteProcess:
 def _start(context: LaunchContext) -> list[Any]:
     text = {option.name: LaunchConfiguration(option.name).perform(context) for option in fields(GraphOptions)}
     options = options_from_text(text)
+    make_runtime_dir(options)
     actions: list[Any] = [action(spec, parameter_files(options)) for spec in build_graph(options)]
     duration = LaunchConfiguration(DURATION).perform(context)
     if duration:

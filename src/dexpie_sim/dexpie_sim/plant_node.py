@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from dexpie_core.plant import (
 from dexpie_ros.looped import Level, Report
 from dexpie_ros.node import parameter, run
 from dexpie_sim.cell import Cell
-from dexpie_sim.simulation_node import CellParameters, SimulationNode
+from dexpie_sim.simulation_node import NS_PER_S, CellParameters, SimulationNode
 
 MAX_BYTES = 256
+SETTLE_NS = NS_PER_S // 5  # in which the drivers see, and the executor hears, that the robot was carried
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class PlantNode(SimulationNode):
     def __init__(self) -> None:
         super().__init__("sim_cell", PlantParameters)
         self._resets = 1
+        self._acknowledged: dict[type[PlantMessage], int] = {}
+        self._reset_ns = 0
         try:
             self._socket = PlantSocket(Path(self.parameters.socket))
         except OSError as error:
@@ -110,6 +114,7 @@ class PlantNode(SimulationNode):
     def exchange(self) -> None:
         """References in, physics, states out."""
         for message in self._socket.take():
+            self._acknowledged[type(message)] = message.resets
             apply(self.cell, self._resets, message)
         self.advance()
         state = self.cell.observe()
@@ -120,6 +125,12 @@ class PlantNode(SimulationNode):
     def after_reset(self) -> None:
         """The emulators see by the count that the joints were carried."""
         self._resets += 1
+        self._reset_ns = time.monotonic_ns()
+
+    def settled(self) -> bool:
+        """Whether every emulator has seen it, and those behind them had the time to."""
+        seen = all(count == self._resets for count in self._acknowledged.values())
+        return seen and time.monotonic_ns() > self._reset_ns + SETTLE_NS
 
     def report(self) -> Report:
         """OK once an emulator moves it."""

@@ -1,0 +1,1 @@
+"""Stand-ins for the devices: programs that the genuine client libraries cannot tell from the device."""
