@@ -3,7 +3,6 @@
 from typing import Any
 
 import mujoco
-import numpy as np
 
 from dexpie_core import messages
 from dexpie_core.messages import Make
@@ -25,14 +24,4 @@ def camera_info(
 ) -> Any:
     """Pinhole model without distortion."""
     fx, fy, cx, cy = intrinsics(model, camera, width, height)
-    return make(
-        "sensor_msgs/msg/CameraInfo",
-        header=messages.header(make, stamp_ns, messages.optical_frame(camera)),
-        height=height,
-        width=width,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=np.array([fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]),
-        r=np.eye(3).reshape(9),
-        p=np.array([fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]),
-    )
+    return messages.camera_info(make, (fx, fy), (cx, cy), (width, height), camera, stamp_ns)

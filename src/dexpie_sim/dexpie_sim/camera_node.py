@@ -17,7 +17,7 @@ from dexpie_ros.looped import Level, LoopNode, Report
 from dexpie_ros.node import declare, parameter, run
 from dexpie_sim.camera_info import camera_info
 from dexpie_sim.config import CellConfig
-from dexpie_sim.render import SceneRenderer
+from dexpie_sim.render import SceneRenderer, encode_jpeg
 from dexpie_sim.scene import build_model
 from dexpie_sim.tasks import make_task
 
@@ -84,22 +84,15 @@ class CameraNode(LoopNode):
         self._age_s = (time.time_ns() - stamp_ns) / NS_PER_S
 
     def _publish(self, camera: str, image: NDArray[np.uint8], stamp_ns: int) -> None:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, self.parameters.jpeg_quality]
-        done, jpeg = cv2.imencode(".jpg", image[:, :, ::-1], quality)
-        if not done:
-            raise RuntimeError(f"image of camera {camera} could not be encoded")
-        self._compressed[camera].publish(messages.compressed_image(make, jpeg.tobytes(), camera, stamp_ns))
+        jpeg = encode_jpeg(image, self.parameters.jpeg_quality)
+        self._compressed[camera].publish(messages.compressed_image(make, jpeg, camera, stamp_ns))
         height, width = image.shape[:2]
         if self._info[camera].get_subscription_count():
             self._info[camera].publish(camera_info(make, self._model, camera, width, height, stamp_ns))
         if self._raw[camera].get_subscription_count():
-            header = messages.header(make, stamp_ns, messages.optical_frame(camera))
             self._raw[camera].publish(
-                make(
-                    "sensor_msgs/msg/Image", header=header, height=height, width=width, encoding="rgb8",
-                    is_bigendian=0, step=3 * width, data=image.tobytes(),
-                )
-            )  # fmt: skip
+                messages.raw_image(make, image.tobytes(), width, height, camera, stamp_ns)
+            )
 
     def report(self) -> Report:
         """OK once images go out."""

@@ -3,28 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from dexpie_bags import EpisodeBagWriter, make, serialize
 from dexpie_core import messages, topics
 from dexpie_core.episode import EpisodeEnd, EpisodeStart
 from dexpie_sim.camera_info import camera_info
 from dexpie_sim.cell import CellState
+from dexpie_sim.render import encode_jpeg
 
 if TYPE_CHECKING:
     from dexpie_sim.lockstep import LockstepCell, Tick
 
 _STATUS_PERIOD_TICKS = 25
-
-
-def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
-    """JPEG of a picture (H, W, 3) uint8 rgb."""
-    ok, data = cv2.imencode(".jpg", image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))
-    if not ok:
-        raise RuntimeError("JPEG encoding failed")
-    return bytes(data)
 
 
 class EpisodeRecorder:

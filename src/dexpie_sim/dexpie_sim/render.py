@@ -4,12 +4,23 @@ import os
 
 os.environ.setdefault("MUJOCO_GL", "osmesa")
 
+import cv2
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from dexpie_core.se3 import Array
 from dexpie_sim.model.room import CAMERAS
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    """JPEG of a picture (H, W, 3) uint8 rgb."""
+    ok, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality)
+    )
+    if not ok:
+        raise RuntimeError("JPEG encoding failed")
+    return bytes(data)
 
 
 class SceneRenderer:

@@ -23,7 +23,6 @@ from dexpie_core.messages.encode import (
     arm_command,
     arm_status,
     chunk_request,
-    compressed_image,
     episode_end,
     episode_start,
     executed_action,
@@ -33,12 +32,12 @@ from dexpie_core.messages.encode import (
     header,
     joint_state,
     mode,
-    optical_frame,
     pose,
     pose_stamped,
     scene_state,
     time,
 )
+from dexpie_core.messages.images import camera_info, compressed_image, optical_frame, raw_image
 
 __all__ = [
     "BASE_FRAME",
@@ -51,6 +50,7 @@ __all__ = [
     "action_chunk",
     "arm_command",
     "arm_status",
+    "camera_info",
     "chunk",
     "chunk_request",
     "compressed_image",
@@ -72,6 +72,7 @@ __all__ = [
     "pose_T",
     "pose_stamped",
     "prefix_request",
+    "raw_image",
     "reference15",
     "scene_state",
     "stamp_ns",

@@ -296,21 +296,6 @@ def scene_state(
     )
 
 
-def compressed_image(make: Make, jpeg: bytes, camera: str, stamp_ns: int) -> Any:
-    """sensor_msgs/CompressedImage, JPEG."""
-    return make(
-        "sensor_msgs/msg/CompressedImage",
-        header=header(make, stamp_ns, optical_frame(camera)),
-        format="rgb8; jpeg compressed bgr8",
-        data=np.frombuffer(jpeg, dtype=np.uint8),
-    )
-
-
-def optical_frame(camera: str) -> str:
-    """Frame id of a camera's images (REP 103)."""
-    return f"camera_{camera}_color_optical_frame"
-
-
 def _command(out: TickOutput) -> Array:
     if out.command is None:
         raise ValueError("this tick has no command yet: the robot's pose is not known")

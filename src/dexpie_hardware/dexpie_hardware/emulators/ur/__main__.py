@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dexpie_hardware.emulators.control import ControlServer
 from dexpie_hardware.emulators.plant_link import PlantLink
+from dexpie_hardware.emulators.realtime import be_like_hardware
 from dexpie_hardware.emulators.ur.controller import Controller, Settings
 from dexpie_hardware.emulators.ur.faults import Faults
 from dexpie_hardware.emulators.ur.server import Server
@@ -79,6 +80,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     with ControlServer(options.control, Faults(server).commands()):
+        be_like_hardware()
         print(f"ready {options.host}", flush=True)
         server.run()
     server.close()

@@ -1,0 +1,1 @@
+"""Driver of the RealSense colour cameras, on pyrealsense2. One process for each camera."""
