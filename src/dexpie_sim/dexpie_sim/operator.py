@@ -18,8 +18,8 @@ from dexpie_core.retargeting import RetargetConfig, glove_from_hand
 from dexpie_core.se3 import Array
 from dexpie_sim.cell import CellState
 from dexpie_sim.motion import Reacher, ReachLimits, Tremor, TremorConfig
-from dexpie_sim.tasks.base import SceneReading
-from dexpie_sim.tasks.bottle_plan import BottlePlan, BottlePlanConfig, Intent, View
+from dexpie_sim.tasks import SceneReading, make_plan
+from dexpie_sim.tasks.plan import Intent, View
 
 DEFAULT_FOLLOWER = FollowerConfig(
     tracker_to_wrist_rotvec_rad=(0.35, -1.2, 0.6), world_to_base_rotvec_rad=(0.0, 0.0, 2.1)
@@ -40,7 +40,6 @@ class OperatorConfig:
     retargeting: RetargetConfig = field(default_factory=RetargetConfig)
     reach: ReachLimits = field(default_factory=ReachLimits)
     tremor: TremorConfig = field(default_factory=TremorConfig)
-    bottle: BottlePlanConfig = field(default_factory=BottlePlanConfig)
     reaction_s: float = 0.12
     ready_s: float = 0.2
     hand_speed_1_s: float = 2.2
@@ -63,9 +62,9 @@ class VirtualOperator:
     """One person at the cell. `begin` an episode, then `step` at any rate with increasing time."""
 
     def __init__(self, config: OperatorConfig | None = None, task: str = "bottle") -> None:
-        if task != "bottle":
-            raise ValueError(f"the virtual operator does not know task {task!r}; it knows bottle")
+        make_plan(task, np.random.default_rng(0))  # refuses a task that it does not know
         self.config = config or OperatorConfig()
+        self._task = task
         self._X = se3.make(
             se3.rotation_from_rotvec(self.config.follower.tracker_to_wrist_rotvec_rad), np.zeros(3)
         )
@@ -77,7 +76,7 @@ class VirtualOperator:
         """Get ready for a demonstration: wrist and fingers roughly as the robot's."""
         rng = np.random.default_rng([seed, 4711])
         config = self.config
-        self._plan = BottlePlan(config.bottle, rng)
+        self._plan = make_plan(self._task, rng)
         speed = float(np.clip(1.0 + config.speed_spread * rng.standard_normal(), 0.75, 1.25))
         reach = config.reach
         self._limits = replace(

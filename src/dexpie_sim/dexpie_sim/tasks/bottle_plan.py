@@ -8,8 +8,8 @@ import numpy as np
 
 from dexpie_core import se3
 from dexpie_core.se3 import Array
-from dexpie_sim.tasks.base import SceneReading
 from dexpie_sim.tasks.bottle import GRIP, PRESHAPE, grasp_pose
+from dexpie_sim.tasks.plan import Intent, View, shifted
 
 OPEN = np.ones(6)
 
@@ -33,26 +33,6 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What the operator wants now: TCP goal (4, 4), hand (6,), fraction of the usual speed."""
-
-    goal: Array
-    hand: Array
-    speed: float = 1.0
-
-
-@dataclass(frozen=True)
-class View:
-    """What the operator sees: objects, TCP, hand, time since the phase began, time left of the reach."""
-
-    scene: SceneReading
-    tcp_T: Array
-    hand: Array
-    phase_s: float
-    remaining_s: float
-
-
-@dataclass(frozen=True)
 class BottlePlanConfig:
     """Distances (m), times (s) and speed fractions of the plan."""
 
@@ -73,8 +53,8 @@ class BottlePlanConfig:
 class BottlePlan:
     """Grasp from the side, lift, carry, set down, open, back off; starts again where the bottle is lost."""
 
-    def __init__(self, config: BottlePlanConfig, rng: np.random.Generator) -> None:
-        self._config = config
+    def __init__(self, rng: np.random.Generator, config: BottlePlanConfig | None = None) -> None:
+        self._config = config = config or BottlePlanConfig()
         self._heading_offset = rng.normal(0.0, config.heading_spread_rad)
         self._place_offset = np.append(np.clip(rng.normal(0.0, config.place_spread_m, 2), -0.02, 0.02), 0.0)
         self._close_s = config.close_s * rng.uniform(0.9, 1.2)
@@ -134,15 +114,15 @@ class BottlePlan:
         elif phase is Phase.SLIDE:
             self._goal = None
         elif phase is Phase.LIFT:
-            self._goal = _shifted(self._goal_or(view), [0.0, 0.0, self._config.lift_m])
+            self._goal = shifted(self._goal_or(view), [0.0, 0.0, self._config.lift_m])
         elif phase is Phase.RELEASE:
             self._goal = self._goal_or(view)
         elif phase is Phase.BACK_OFF:
             T = self._goal_or(view)
-            self._goal = _shifted(T, -0.010 * T[:3, 0] - 0.045 * T[:3, 2])
+            self._goal = shifted(T, -0.010 * T[:3, 0] - 0.045 * T[:3, 2])
         elif phase is Phase.RETREAT:
             T = self._goal_or(view)
-            self._goal = _shifted(T, -0.13 * T[:3, 0] - 0.02 * T[:3, 2] + np.array([0.0, 0.0, 0.04]))
+            self._goal = shifted(T, -0.13 * T[:3, 0] - 0.02 * T[:3, 2] + np.array([0.0, 0.0, 0.04]))
 
     def _begin_reach(self, view: View) -> None:
         self.phase = Phase.CLEAR
@@ -155,7 +135,7 @@ class BottlePlan:
         if self._path_is_blocked(T, bottle):
             up = max(self._config.travel_height_m - T[2, 3], 0.0)
             back = 0.0 if up == 0.0 else 1.0
-            self._goal = _shifted(T, back * (-0.06 * T[:3, 0] - 0.05 * T[:3, 2]) + np.array([0.0, 0.0, up]))
+            self._goal = shifted(T, back * (-0.06 * T[:3, 0] - 0.05 * T[:3, 2]) + np.array([0.0, 0.0, up]))
 
     def _path_is_blocked(self, T: Array, bottle: Array) -> bool:
         """Whether the straight way of the hand to the start of the grasp passes too near to the bottle."""
@@ -247,9 +227,3 @@ def _in_hand(view: View) -> bool:
     """Whether the bottle is where a held bottle is, seen from the palm."""
     x, y, z = view.scene.group("tcp_bottle.")
     return bool(0.0 < x < 0.11 and -0.16 < y < -0.02 and -0.07 < z < 0.07)
-
-
-def _shifted(T: Array, offset: Array | list[float]) -> Array:
-    out = T.copy()
-    out[:3, 3] += offset
-    return out
