@@ -42,6 +42,7 @@ class GraphOptions:
     inference: str = "async"
     seed: int = 0
     config: str = ""  # parameter file of this very cell, read last; empty: none
+    replace: str = ""  # NAME=PACKAGE/EXECUTABLE,...: drivers of one's own in the place of ours
 
     @property
     def operated_by(self) -> str:
@@ -219,13 +220,39 @@ def build_graph(options: GraphOptions) -> tuple[NodeSpec, ...]:
     """The nodes that these options call for, in starting order (devices first)."""
     check_options(options)
     entries = _DEVICES[options.hardware] + _OPERATOR + _COMMON
-    return tuple(
+    graph = tuple(
         NodeSpec(
             e.package, e.executable, e.name, tuple(sorted(e.parameters(options).items())), e.required,
             e.arguments(options),
         )
         for e in entries if e.condition(options)
     )  # fmt: skip
+    return with_replacements(graph, replacements(options.replace))
+
+
+def replacements(text: str) -> dict[str, tuple[str, str]]:
+    """Package and executable by the name of the node that they replace: 'NAME=PACKAGE/EXECUTABLE,...'."""
+    found = {}
+    for part in filter(None, text.split(",")):
+        name, _, program = part.partition("=")
+        package, _, executable = program.partition("/")
+        if not name or not package or not executable:
+            raise UsageError(f"--replace {part}: give NAME=PACKAGE/EXECUTABLE")
+        found[name] = (package, executable)
+    return found
+
+
+def with_replacements(
+    graph: tuple[NodeSpec, ...], programs: dict[str, tuple[str, str]]
+) -> tuple[NodeSpec, ...]:
+    """The graph with other programs under the same names, without the parameters that were meant for ours."""
+    names = [spec.name for spec in graph]
+    for name in programs:
+        if name not in names:
+            raise UsageError(f"--replace {name}: no such node in this graph; it has {', '.join(names)}")
+    return tuple(
+        NodeSpec(*programs[s.name], s.name, required=s.required) if s.name in programs else s for s in graph
+    )
 
 
 def config_dir() -> Path:

@@ -56,6 +56,8 @@ def test_options_reach_the_nodes(tmp_path: Path) -> None:
         ({"task": "cup"}, "--task cup: no such task; choose from bottle"),
         ({"inference": "fast"}, "--inference fast: not a choice; choose from async, sync"),
         ({"operator": "robot"}, "--operator robot: not a choice; choose from virtual, human, none"),
+        ({"replace": "hand"}, "--replace hand: give NAME=PACKAGE/EXECUTABLE"),
+        ({"replace": "foot=a/b"}, "--replace foot: no such node in this graph; it has sim_cell, "),
         ({"config": "/nonexistent"}, "--config /nonexistent: no such file; copy and edit"),
         ({"seed": -1}, "--seed -1: must be 0 or more"),
         ({"policy": "/nonexistent"}, "--policy /nonexistent: no such folder"),
@@ -110,6 +112,13 @@ def test_the_real_cell_has_an_operator_and_no_simulator(tmp_path: Path) -> None:
     )  # fmt: skip
     assert not {"sim_cell", "sim_cameras", "virtual_operator"} & set(found)
     assert not {"vive_tracker", "manus_glove"} & set(names(GraphOptions(hardware="real", operator="none")))
+
+
+def test_a_driver_of_ones_own_takes_the_place_of_ours() -> None:
+    graph = build_graph(GraphOptions(hardware="real", replace="inspire_hand_driver=my_hand/driver"))
+    spec = next(node for node in graph if node.name == "inspire_hand_driver")
+    assert (spec.package, spec.executable, spec.parameters) == ("my_hand", "driver", ())
+    assert [node.name for node in graph] == [node.name for node in build_graph(GraphOptions(hardware="real"))]
 
 
 def test_the_file_of_this_very_cell_is_read_last(tmp_path: Path) -> None:

@@ -74,7 +74,9 @@ def test_wrong_arguments_are_refused() -> None:
         launched({"task": "cup"})
     text = {"hardware": "sim", "task": "bottle", "policy": "", "record": "", "operator": "virtual"}
     with pytest.raises(DexpieError, match="cameras:=maybe: give true or false"):
-        options_from_text({**text, "inference": "async", "seed": "0", "config": "", "cameras": "maybe"})
+        options_from_text(
+            {**text, "inference": "async", "seed": "0", "config": "", "replace": "", "cameras": "maybe"}
+        )
 
 
 def test_the_launched_graph_becomes_ready_and_stops() -> None:

@@ -39,6 +39,8 @@ class UpOptions:
     """Seed of the first scene, 0 or more."""
     config: Annotated[Path | None, PATH] = None
     """ROS parameter file of this very cell (addresses, serial numbers, calibration), read last."""
+    replace: str = ""
+    """Drivers of one's own in the place of ours: NAME=PACKAGE/EXECUTABLE, several with commas between."""
     ready_timeout: float = 60.0
     """Give up when the nodes are not ready after this many seconds."""
 
@@ -54,6 +56,7 @@ def graph_options(options: UpOptions) -> GraphOptions:
         inference=options.inference,
         seed=options.seed,
         config=str(options.config.absolute()) if options.config else "",
+        replace=options.replace,
     )
 
 
