@@ -16,6 +16,13 @@ os.environ.setdefault(
 )
 
 
+def pytest_sessionfinish() -> None:
+    """Nodes that tests have killed leave 64 MiB of shared memory each."""
+    from dexpie.shared_memory import remove_leftovers
+
+    remove_leftovers()
+
+
 def pytest_report_header() -> str:
     return f"ROS_DOMAIN_ID={DOMAIN_ID}"
 

@@ -27,7 +27,7 @@ class BringupOptions:
 
 def probe_command(nodes: tuple[NodeSpec, ...]) -> Command:
     """The process that tells which nodes are ready."""
-    names = tuple(node.name for node in nodes if node.is_node)
+    names = tuple(node.name for node in nodes if node.awaited)
     return Command("readiness", module_argv("dexpie", "probe") + names)
 
 

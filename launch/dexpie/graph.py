@@ -54,8 +54,9 @@ class GraphOptions:
 class NodeSpec:
     """One process of the graph: `ros2 run PACKAGE EXECUTABLE` under the node name NAME.
 
-    With `arguments` it is a program without ROS, such as an emulator: it is started with these, and nobody
-    waits for it, since the driver that talks to it is not ready before it is.
+    With `arguments` it is a program without ROS, such as an emulator, and is started with these. The graph is
+    ready when all awaited nodes are: not an emulator, whose driver is not ready before it is, nor a device
+    that an operator switches on when he wants it.
     """
 
     package: str
@@ -64,6 +65,7 @@ class NodeSpec:
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
     required: bool = True
     arguments: tuple[str, ...] = ()
+    awaited: bool = True
 
     @property
     def is_node(self) -> bool:
@@ -82,6 +84,7 @@ class _Entry:
     condition: Callable[[GraphOptions], bool] = lambda options: True
     required: bool = True
     arguments: Callable[[GraphOptions], tuple[str, ...]] = lambda options: ()
+    awaited: bool = True
 
 
 def _scene(options: GraphOptions) -> dict[str, ParameterValue]:
@@ -125,12 +128,14 @@ _DEVICES: dict[str, tuple[_Entry, ...]] = {
                 "--host", emulated_host(), "--model", "cb3", "--lag", "0", "--protective-force", "80",
                 *_plugged("ur_emulator"),
             ),
+            awaited=False,
         ),
         _Entry(
             "dexpie_hardware", "inspire_emulator", "inspire_emulator",
             arguments=lambda o: (
                 "--link", str(runtime_dir() / "hand"), "--travel-s", "0.3", *_plugged("inspire_emulator"),
             ),
+            awaited=False,
         ),
         *_ARM_AND_HAND,
         *_SIMULATED,
@@ -141,9 +146,15 @@ _DEVICES: dict[str, tuple[_Entry, ...]] = {
     ),
 }  # fmt: skip
 _OPERATOR: tuple[_Entry, ...] = (
-    _Entry("dexpie_hardware", "vive_tracker", "vive_tracker", condition=lambda o: o.operated_by == "human"),
-    _Entry("dexpie_hardware", "manus_glove", "manus_glove", condition=lambda o: o.operated_by == "human"),
-)
+    _Entry(
+        "dexpie_hardware", "vive_tracker", "vive_tracker",
+        condition=lambda o: o.operated_by == "human", awaited=False,
+    ),
+    _Entry(
+        "dexpie_hardware", "manus_glove", "manus_glove",
+        condition=lambda o: o.operated_by == "human", awaited=False,
+    ),
+)  # fmt: skip
 _COMMON: tuple[_Entry, ...] = (
     _Entry("dexpie_teleop", "follower_node", "human_follower"),
     _Entry(
@@ -223,7 +234,7 @@ def build_graph(options: GraphOptions) -> tuple[NodeSpec, ...]:
     graph = tuple(
         NodeSpec(
             e.package, e.executable, e.name, tuple(sorted(e.parameters(options).items())), e.required,
-            e.arguments(options),
+            e.arguments(options), e.awaited,
         )
         for e in entries if e.condition(options)
     )  # fmt: skip
@@ -251,7 +262,10 @@ def with_replacements(
         if name not in names:
             raise UsageError(f"--replace {name}: no such node in this graph; it has {', '.join(names)}")
     return tuple(
-        NodeSpec(*programs[s.name], s.name, required=s.required) if s.name in programs else s for s in graph
+        NodeSpec(*programs[s.name], s.name, required=s.required, awaited=s.awaited)
+        if s.name in programs
+        else s
+        for s in graph
     )
 
 

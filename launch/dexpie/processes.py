@@ -123,10 +123,10 @@ def node_command(spec: NodeSpec, parameter_files: Sequence[Path]) -> Command:
     """The command line that starts a node of the graph, as `ros2 run` and launch would."""
     executable = executable_argv(spec.package, spec.executable)
     if not spec.is_node:
-        return Command(spec.name, (*executable, *spec.arguments), spec.required, awaited=False)
+        return Command(spec.name, (*executable, *spec.arguments), spec.required, spec.awaited)
     arguments = ["--ros-args", "-r", f"__node:={spec.name}"]
     for path in parameter_files:
         arguments += ["--params-file", str(path)]
     for key, value in spec.parameters:
         arguments += ["-p", f"{key}:={_parameter_text(value)}"]
-    return Command(spec.name, (*executable, *arguments), spec.required)
+    return Command(spec.name, (*executable, *arguments), spec.required, spec.awaited)

@@ -99,7 +99,7 @@ def test_emulated_devices_sit_between_the_real_drivers_and_the_simulated_cell(
     assert dict(graph["ur5_driver"].parameters) == {"host": "127.0.1.8"}
     assert dict(graph["inspire_hand_driver"].parameters) == {"port": f"{place}/hand"}
     for name in ("ur_emulator", "inspire_emulator"):
-        assert not graph[name].is_node
+        assert not graph[name].is_node and not graph[name].awaited
         assert graph[name].arguments[-2:] == ("--plant", f"{place}/plant")
     assert "127.0.1.8" in graph["ur_emulator"].arguments
     assert f"{place}/hand" in graph["inspire_emulator"].arguments
@@ -112,6 +112,11 @@ def test_the_real_cell_has_an_operator_and_no_simulator(tmp_path: Path) -> None:
     )  # fmt: skip
     assert not {"sim_cell", "sim_cameras", "virtual_operator"} & set(found)
     assert not {"vive_tracker", "manus_glove"} & set(names(GraphOptions(hardware="real", operator="none")))
+    awaited = {node.name for node in build_graph(GraphOptions(hardware="real")) if node.awaited}
+    assert awaited == set(found) - {
+        "vive_tracker",
+        "manus_glove",
+    }  # an operator puts them on when he wants to
 
 
 def test_a_driver_of_ones_own_takes_the_place_of_ours() -> None:
@@ -135,7 +140,7 @@ def test_a_program_without_ros_gets_its_arguments_and_is_not_awaited(
     executable.write_text("#!/bin/sh\n")
     executable.chmod(0o755)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
-    spec = NodeSpec("dexpie_hardware", "ur_emulator", "arm", arguments=("--host", "127.0.0.9"))
+    spec = NodeSpec("dexpie_hardware", "ur_emulator", "arm", arguments=("--host", "127.0.0.9"), awaited=False)
     command = node_command(spec, (Path("/p/cell.yaml"),))
     assert command.argv == (str(executable), "--host", "127.0.0.9")
     assert not command.awaited

@@ -25,6 +25,7 @@ from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.qos import profile, recording_profile
 
 TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
 
 
 def own_domain() -> int:
@@ -33,7 +34,7 @@ def own_domain() -> int:
 
 
 class NodeProcess:
-    """A node, a module's name or a script's path; killed at the end of the `with` block if it still runs."""
+    """A node, a module's name or a script's path; stopped at the end of the `with` block if it still runs."""
 
     def __init__(self, module: str | Path, log: Path, parameters: Mapping[str, object] | None = None) -> None:
         self.log = log
@@ -61,8 +62,12 @@ class NodeProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.process.terminate()  # a killed node leaves its shared memory behind
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
         if error is not None:
             print(f"--- {self.log.name}\n{self.log.read_text(errors='replace')}")
 

@@ -191,11 +191,11 @@ def action(make: Make, human: HumanAction, stamp_ns: int) -> Any:
     )
 
 
-def glove_state(make: Make, angles_deg: Mapping[str, float], stamp_ns: int, side: str = "Right") -> Any:
-    """dexpie_msgs/GloveState, named ergonomics in degrees."""
+def glove_state(make: Make, angles_deg: Mapping[str, float], stamp_ns: int, side: str = "right") -> Any:
+    """dexpie_msgs/GloveState, named ergonomics in degrees; side is left or right."""
     return make(
         "dexpie_msgs/msg/GloveState",
-        header=header(make, stamp_ns, "glove"),
+        header=header(make, stamp_ns, f"glove_{side}"),
         side=side,
         names=list(angles_deg),
         angles_deg=np.array(list(angles_deg.values()), dtype=np.float64),

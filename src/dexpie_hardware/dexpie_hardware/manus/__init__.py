@@ -1,0 +1,1 @@
+"""The data gloves: sources that hear them, what is accepted, and the ranges of a user."""
