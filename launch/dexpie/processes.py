@@ -25,13 +25,14 @@ class Command:
     """A process to start.
 
     required: the graph cannot go on without it. awaited: the graph is ready only when this says so on
-    /diagnostics.
+    /diagnostics. serves: others use it until they end, so it is asked to stop when they have ended.
     """
 
     name: str
     argv: tuple[str, ...]
     required: bool = True
     awaited: bool = True
+    serves: bool = False
 
 
 @dataclass
@@ -123,7 +124,7 @@ def node_command(spec: NodeSpec, parameter_files: Sequence[Path]) -> Command:
     """The command line that starts a node of the graph, as `ros2 run` and launch would."""
     executable = executable_argv(spec.package, spec.executable)
     if not spec.is_node:
-        return Command(spec.name, (*executable, *spec.arguments), spec.required, spec.awaited)
+        return Command(spec.name, (*executable, *spec.arguments), spec.required, spec.awaited, serves=True)
     arguments = ["--ros-args", "-r", f"__node:={spec.name}"]
     for path in parameter_files:
         arguments += ["--params-file", str(path)]

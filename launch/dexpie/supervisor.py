@@ -61,6 +61,7 @@ class Supervisor:
         )
         self._running = False  # all were ready once
         self._stop: StopEscalation | None = None
+        self._released = False
         self._outcome = Outcome("main")
         self._started_s = clock()
         self._ready_s = 0.0
@@ -169,8 +170,8 @@ class Supervisor:
         now_s = self._clock()
         if self._stop is not None:
             for which in self._stop.due(now_s):
-                for child in list(self._children.values()):
-                    child.send(which)
+                self._send(which)
+            self._release_servers()
             return
         if self.console.broken:
             self._begin_stop(Outcome("interrupted", "nobody reads the output any more", 1))
@@ -180,6 +181,20 @@ class Supervisor:
             self._begin_stop(Outcome("not_ready", self._late_text(), 1))
         elif self._running and self._remaining_s(now_s) == 0.0:
             self._begin_stop(Outcome("duration"))
+
+    def _send(self, which: signal.Signals) -> None:
+        asking = which is signal.SIGINT
+        for child in list(self._children.values()):
+            if not (asking and child.command.serves):
+                child.send(which)
+
+    def _release_servers(self) -> None:
+        """Ask those whom nobody uses any more, once."""
+        if self._released or not all(child.command.serves for child in self._children.values()):
+            return
+        self._released = True
+        for child in self._children.values():
+            child.send(signal.SIGINT)
 
     def _become_ready(self, now_s: float) -> None:
         self._running = True

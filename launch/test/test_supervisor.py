@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from fake_nodes import (
@@ -53,6 +54,27 @@ def test_the_death_of_a_node_that_is_not_required_is_only_told() -> None:
     outcome, text = run(plan)
     assert outcome.message.startswith("worker ended")
     assert "extra ended (exit status 3); it is not required" in text or "extra" not in outcome.message
+
+
+SLOW_TO_LEAVE = (
+    "import signal, sys, time\n"
+    "def leave(*_): time.sleep(0.3); print('driver leaves'); sys.exit(0)\n"
+    "signal.signal(signal.SIGINT, leave); print('up')\nwhile True: signal.pause()"
+)
+DEVICE = (
+    "import signal, sys\n"
+    "def leave(*_): print('device leaves'); sys.exit(0)\n"
+    "signal.signal(signal.SIGINT, leave); print('up')\nwhile True: signal.pause()"
+)
+
+
+def test_what_serves_the_others_outlives_them() -> None:
+    device = replace(fake("device", DEVICE), serves=True, awaited=False)
+    probe = fake_probe("driver\t0\tok")
+    up = "import sys, time; time.sleep(0.2)"
+    outcome, text = run(Plan((device, fake("driver", SLOW_TO_LEAVE)), probe, main=fake("main", up)))
+    assert outcome.kind == "main"
+    assert text.index("driver leaves") < text.index("device leaves")
 
 
 def test_main_starts_when_all_are_ready_and_its_end_ends_the_graph() -> None:
