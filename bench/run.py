@@ -23,6 +23,8 @@ BENCHMARKS = {  # name of the function: its module, imported when it runs
     "bag_writing": "bags",
     "lockstep_speed": "sim",
     "image_transport": "images",
+    "servo_loop": "servo",
+    "hand_cycle": "hand",
 }
 
 

@@ -42,6 +42,7 @@ SET_MODE_SERVICE: Final = "/executor/set_mode"
 EPISODE_START_SERVICE: Final = "/episode/start"
 EPISODE_END_SERVICE: Final = "/episode/end"
 ARM_RECOVER_SERVICE: Final = "/arm/recover"
+HAND_RECOVER_SERVICE: Final = "/hand/recover"
 POLICY_LOAD_SERVICE: Final = "/policy/load"
 SIM_RESET_SERVICE: Final = "/sim/reset"
 

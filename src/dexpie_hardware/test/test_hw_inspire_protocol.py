@@ -4,53 +4,92 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexpie_hardware.inspire_protocol import READ, WRITE, Register, read_request, take_reply, write_request
+from dexpie_hardware.inspire import protocol
+from dexpie_hardware.inspire.protocol import BLOCK_BYTES, HOLD, MEASURED, Register, find_answer
 
 SET_ANGLES = "eb 90 01 0f 12 ce 05 f4 01 ff ff 2c 01 00 00 e8 03 84 03 87"
-ALL_OPEN = "90 eb 01 0f 11 0a 06 e8 03 e8 03 e8 03 e8 03 e8 03 e8 03 b3"
-ACKNOWLEDGED = "90 eb 01 04 12 ce 05 01 eb"
+ALL_OPEN = bytes.fromhex("90 eb 01 0f 11 0a 06 e8 03 e8 03 e8 03 e8 03 e8 03 e8 03 b3")
+ACKNOWLEDGED = bytes.fromhex("90 eb 01 04 12 ce 05 01 eb")
+READ_ANGLES = protocol.read(1, Register.ANGLE_ACT)
+WRITE_ANGLES = protocol.write(1, Register.ANGLE_SET, [500, HOLD, 300, 0, 1000, 900])
 
 
-def test_write_angles():
-    assert write_request(1, Register.ANGLE_SET, [500, -1, 300, 0, 1000, 900]) == bytes.fromhex(SET_ANGLES)
+def test_requests() -> None:
+    assert WRITE_ANGLES.frame == bytes.fromhex(SET_ANGLES)
+    assert WRITE_ANGLES.written == (500, -1, 300, 0, 1000, 900)
+    assert READ_ANGLES.frame == bytes.fromhex("eb 90 01 04 11 0a 06 0c 32")
+    assert protocol.read(1, Register.STATUS).frame == bytes.fromhex("eb 90 01 04 11 4c 06 06 6e")
+    assert protocol.clear_errors(1).frame == bytes.fromhex("eb 90 01 04 12 ec 03 01 07")
 
 
-def test_read_angles():
-    assert read_request(1, Register.ANGLE_ACT, 12) == bytes.fromhex("eb 90 01 04 11 0a 06 0c 32")
+def test_answers_are_found_and_decoded() -> None:
+    received = ALL_OPEN + ACKNOWLEDGED
+    data = find_answer(received, READ_ANGLES)
+    assert data is not None
+    assert protocol.values(Register.ANGLE_ACT, data) == (1000,) * 6
+    assert find_answer(received, WRITE_ANGLES) == protocol.ACCEPTED
+    assert protocol.values(Register.FORCE_ACT, bytes.fromhex("dfff") * 6) == (-33,) * 6
+    assert protocol.values(Register.TEMP, bytes([40, 41, 42, 43, 44, 200])) == (40, 41, 42, 43, 44, 200)
 
 
-def test_replies_are_decoded():
-    buffer = bytearray.fromhex(ALL_OPEN + ACKNOWLEDGED)
-    reply = take_reply(buffer)
-    assert (reply.hand_id, reply.command, reply.address) == (1, READ, Register.ANGLE_ACT)
-    assert reply.int16() == (1000,) * 6
-    assert take_reply(buffer).command == WRITE
-    assert take_reply(buffer) is None
+@given(st.binary(max_size=60))
+def test_an_answer_is_found_behind_any_noise(noise: bytes) -> None:
+    assert find_answer(noise + ALL_OPEN, READ_ANGLES) is not None
 
 
-@given(st.binary(max_size=40).filter(lambda noise: b"\x90\xeb" not in noise and not noise.endswith(b"\x90")))
-def test_resynchronises_after_noise(noise):
-    buffer = bytearray(noise + bytes.fromhex(ALL_OPEN))
-    assert take_reply(buffer).int16() == (1000,) * 6
+def test_an_answer_is_found_behind_a_false_header_and_half_an_answer() -> None:
+    for noise in (bytes.fromhex("90eb01ff11"), ALL_OPEN[:9], ALL_OPEN[:7] + ALL_OPEN[:19]):
+        assert (
+            protocol.values(Register.ANGLE_ACT, find_answer(noise + ALL_OPEN, READ_ANGLES) or b"")
+            == (1000,) * 6
+        )
 
 
-def test_damaged_reply_is_skipped_and_the_next_one_found():
-    damaged = bytearray.fromhex(ALL_OPEN)
-    damaged[8] ^= 0xFF
-    buffer = damaged + bytearray.fromhex(ACKNOWLEDGED)
-    assert take_reply(buffer).command == WRITE
+@given(st.integers(0, len(ALL_OPEN) - 1), st.integers(1, 255))
+def test_a_damaged_answer_is_none(index: int, flip: int) -> None:
+    damaged = bytearray(ALL_OPEN)
+    damaged[index] ^= flip
+    assert find_answer(damaged, READ_ANGLES) is None
+    assert find_answer(damaged + ALL_OPEN, READ_ANGLES) == ALL_OPEN[7:-1]
 
 
-@given(st.integers(0, 19))
-def test_partial_reply_waits_for_the_rest(cut):
-    whole = bytes.fromhex(ALL_OPEN)
-    buffer = bytearray(whole[:cut])
-    assert take_reply(buffer) is None
-    buffer += whole[cut:]
-    assert take_reply(buffer).int16() == (1000,) * 6
+@given(st.integers(0, len(ALL_OPEN) - 1))
+def test_a_part_of_an_answer_is_none(cut: int) -> None:
+    assert find_answer(ALL_OPEN[:cut], READ_ANGLES) is None
 
 
-@pytest.mark.parametrize("value", [-2, 2001])
-def test_value_out_of_range_is_refused(value):
-    with pytest.raises(ValueError, match=r"-1\.\.2000"):
-        write_request(1, Register.ANGLE_SET, [value])
+def test_an_answer_to_something_else_is_none() -> None:
+    for request in (
+        protocol.read(2, Register.ANGLE_ACT),
+        protocol.read(1, Register.FORCE_ACT),
+        protocol.write(1, Register.SPEED_SET, [0] * 6),
+        protocol.read_block(1),
+    ):
+        assert find_answer(ALL_OPEN + ACKNOWLEDGED, request) is None
+
+
+def test_a_block_is_split_into_its_registers() -> None:
+    data = bytearray(BLOCK_BYTES)
+    data[0:2] = b"\xe8\x03"  # ANGLE_ACT of the little finger
+    data[36 + 10 : 36 + 12] = b"\xff\xff"  # FORCE_ACT of the thumb's rotation
+    data[60] = 2  # ERROR of the little finger
+    data[77] = 45  # TEMP of the thumb's rotation
+    found = protocol.split_block(bytes(data))
+    assert set(found) == set(MEASURED)
+    assert found[Register.ANGLE_ACT] == (1000, 0, 0, 0, 0, 0)
+    assert found[Register.FORCE_ACT] == (0, 0, 0, 0, 0, -1)
+    assert found[Register.ERROR] == (2, 0, 0, 0, 0, 0)
+    assert found[Register.TEMP] == (0, 0, 0, 0, 0, 45)
+    assert protocol.read_block(1).is_block
+    assert not READ_ANGLES.is_block
+
+
+def test_wrong_values_are_refused() -> None:
+    for value in (-2, 1001):
+        with pytest.raises(ValueError, match=r"ANGLE_SET must be in -1\.\.1000"):
+            protocol.write(1, Register.ANGLE_SET, [0, 0, 0, 0, 0, value])
+    with pytest.raises(ValueError, match="takes 6 values, got 5"):
+        protocol.write(1, Register.ANGLE_SET, [0] * 5)
+    for hand_id in (0, 255):
+        with pytest.raises(ValueError, match=r"must be in 1\.\.254"):
+            protocol.read(hand_id, Register.ERROR)

@@ -1,0 +1,1 @@
+"""An Inspire RH56DFX hand on a pseudo-terminal."""

@@ -1,0 +1,1 @@
+"""Driver of the Inspire RH56DFX hand."""
