@@ -12,7 +12,7 @@ MAX_BYTES = 256
 
 
 class PlantLink:
-    """Sends what the motors are to do, keeps the newest answer. Never waits: without physics nothing comes."""
+    """Sends what the motors are to do, returns the newest answer. Never waits for the physics."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
