@@ -120,8 +120,8 @@ class Supervisor:
 
     @property
     def _hushed(self) -> bool:
-        """Interrupted before all was ready: what nodes say of being cut off in their imports is of no use."""
-        return self._stop is not None and self._outcome.kind == "interrupted" and not self._running
+        """Stopped before all was ready: what nodes say of being cut off in their imports is of no use."""
+        return self._stop is not None and not self._running
 
     def _on_probe_line(self, line: str) -> None:
         parts = line.split("\t", 2)
