@@ -73,6 +73,8 @@ def test_every_requirement_is_pinned_once():
     for file in ("runtime", "dev", "build", "ros-wheels"):
         for line in (ROOT / f"requirements/{file}.txt").read_text().splitlines():
             if line and not line.startswith("#"):
-                assert "=" not in line and line.lower() in names, (
+                name, _, marker = line.partition(";")
+                assert "=" not in name and name.lower() in names, (
                     f"{file}.txt: {line} has no version in pins.txt"
                 )
+                assert not marker or marker.strip().startswith("python_version"), line
