@@ -9,7 +9,7 @@ PRIORITY: Final = 85  # above every loop of the project: a device does not wait 
 
 
 def be_like_hardware() -> None:
-    """Give the calling thread SCHED_FIFO priority, where the system permits it, and end garbage collection."""
+    """Give the calling thread SCHED_FIFO priority, where the system permits it; no garbage collection."""
     gc.collect()
     gc.freeze()
     gc.disable()
