@@ -126,6 +126,7 @@ _DEVICES: dict[str, tuple[_Entry, ...]] = {
             "dexpie_hardware", "ur_emulator", "ur_emulator",
             arguments=lambda o: (
                 "--host", emulated_host(), "--model", "cb3", "--lag", "0", "--protective-force", "80",
+                "--wait-for-plant",
                 *_plugged("ur_emulator"),
             ),
             awaited=False,

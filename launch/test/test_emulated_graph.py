@@ -15,7 +15,7 @@ from dexpie.graph import config_dir
 from dexpie_core import se3
 from dexpie_sim.scene import TCP_OFFSET
 
-EPISODES = 3
+EPISODES = 2
 
 
 def test_the_driver_is_told_the_tcp_of_the_simulated_cell() -> None:

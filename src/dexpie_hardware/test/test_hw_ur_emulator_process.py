@@ -396,6 +396,35 @@ def test_physics_moves_the_joints(tmp_path):
             physics.stop()
 
 
+def test_it_may_wait_for_the_physics_before_it_takes_clients(tmp_path):
+    address = (own_host(8), 30004)
+    command = [sys.executable, "-m", "dexpie_hardware.emulators.ur", "--host", address[0], *QUICK]
+    command += [
+        "--control",
+        str(tmp_path / "control"),
+        "--plant",
+        str(tmp_path / "plant"),
+        "--wait-for-plant",
+    ]
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as physics,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        try:
+            physics.bind(str(tmp_path / "plant"))
+            physics.settimeout(20.0)
+            target, sender = physics.recvfrom(256)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=5.0)
+            state = ArmState(1, 0.0, 0.0, decode(target).q_rad, np.zeros(6))
+            physics.sendto(encode(state), sender)
+            assert process.stdout.readline() == f"ready {address[0]}\n"
+            socket.create_connection(address, timeout=5.0).close()
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(5.0) == 0
+
+
 def test_wrong_use_of_the_control_channel_is_refused():
     with ur_emulator() as emulator:
         with pytest.raises(ControlError, match="no command 'explode'"):

@@ -26,6 +26,7 @@ from dexpie_ros.factory import message_class
 from dexpie_ros.loop import RateLoop
 from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.qos import profile
+from dexpie_ros.realtime import be_realtime
 
 # A thread that waits for the interpreter gets it within half a millisecond instead of five.
 SWITCH_INTERVAL_S = 0.0005
@@ -143,13 +144,6 @@ def be_nice(niceness: int) -> None:
     """Set this process' niceness: what can wait yields to what cannot when the cores are busy."""
     with contextlib.suppress(PermissionError):  # an ordinary user may only become nicer
         os.setpriority(os.PRIO_PROCESS, 0, niceness)
-
-
-def be_realtime(priority: int, thread_id: int | None) -> None:
-    """Give a thread a SCHED_FIFO priority, where the system has such and permits it."""
-    if priority and thread_id is not None and hasattr(os, "SCHED_FIFO"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(thread_id, os.SCHED_FIFO, os.sched_param(priority))
 
 
 def stale(since_ns: int | None, limit_s: float) -> bool:

@@ -1,9 +1,9 @@
 """An emulator stands for a device that keeps its time whatever else the computer does."""
 
-import contextlib
 import gc
-import os
 from typing import Final
+
+from dexpie_ros.realtime import be_realtime
 
 PRIORITY: Final = 85  # above every loop of the project: a device does not wait for its driver
 
@@ -13,5 +13,4 @@ def be_like_hardware() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    be_realtime(PRIORITY, 0)

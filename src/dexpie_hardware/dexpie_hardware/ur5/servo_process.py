@@ -7,7 +7,6 @@ connection; the node starts the next one. It never asks ROS for anything.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import select
@@ -25,6 +24,7 @@ from dexpie_hardware.ur5.servo import ServoLoop
 from dexpie_hardware.ur5.supervision import READY_STATES, State
 from dexpie_hardware.ur5.wire import MAX_BYTES, Cycles, Recover, Report, Request, Status, Stop, decode, encode
 from dexpie_ros.loop import RateLoop
+from dexpie_ros.realtime import be_realtime
 
 # The kernel ends the process where a call does not come back in time.
 CONNECT_LIMIT_S: Final = 4.0
@@ -151,13 +151,6 @@ def limit(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def be_realtime(priority: int) -> None:
-    """SCHED_FIFO for this thread and those that it starts, ur_rtde's too, where the system permits it."""
-    if priority and hasattr(os, "SCHED_FIFO"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-
-
 def main() -> int:
     """Entry point: the descriptor of the socket to the node, the parameters as JSON, 0 or 1 for autostart."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -166,7 +159,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     fd, parameters_json, autostart = sys.argv[1:4]
     parameters = Ur5Parameters.from_json(parameters_json)
-    be_realtime(parameters.realtime_priority)
+    be_realtime(parameters.realtime_priority, 0)  # and ur_rtde's threads, which begin later
     status = 0
     try:
         ServoProcess(parameters, Channel(int(fd)), autostart == "1").run()

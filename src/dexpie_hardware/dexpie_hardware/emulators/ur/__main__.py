@@ -7,7 +7,12 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
+import numpy as np
+
+from dexpie_core.plant import ArmTarget
+from dexpie_core.se3 import Array
 from dexpie_hardware.emulators.control import ControlServer
 from dexpie_hardware.emulators.plant_link import PlantLink
 from dexpie_hardware.emulators.realtime import be_like_hardware
@@ -15,6 +20,8 @@ from dexpie_hardware.emulators.ur.controller import Controller, Settings
 from dexpie_hardware.emulators.ur.faults import Faults
 from dexpie_hardware.emulators.ur.server import Server
 from dexpie_hardware.emulators.ur.variables import MODELS
+
+PLANT_PERIOD_S: Final = 0.05
 
 
 def _joints(text: str) -> tuple[float, ...]:
@@ -43,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", choices=sorted(MODELS), default="cb3", help="controller generation")
     add("--control", type=_socket, required=True, help="Unix socket of the control channel")
     add("--plant", type=_socket, help="Unix socket of the physics that moves the joints")
+    add("--wait-for-plant", action="store_true", help="take no clients before the physics has answered")
     add("--initial-q", type=_joints, default=defaults.initial_q, metavar="Q1,...,Q6", help="rad")
     add("--paused-when-stopped", action="store_true", help="a protective stop pauses the program")
     add("--lag", type=float, metavar="S", help="lag of the servo in s (default: the lookahead time sent)")
@@ -68,13 +76,23 @@ def main() -> int:
     )
     try:
         return _serve(options, settings)
+    except KeyboardInterrupt:  # while waiting for the physics
+        return 0
     except OSError as error:
         print(f"ur_emulator: {error}", file=sys.stderr)
         return 1
 
 
+def _await(plant: PlantLink, q_rad: Array) -> None:
+    """A controller that its driver finds booting is started by /arm/recover only: appear when it is up."""
+    while plant.exchange(ArmTarget(0, q_rad)) is None:
+        time.sleep(PLANT_PERIOD_S)
+
+
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
     plant = None if options.plant is None else PlantLink(options.plant)
+    if plant is not None and options.wait_for_plant:
+        _await(plant, np.array(settings.initial_q))
     controller = Controller(MODELS[options.model], settings, time.monotonic())
     server = Server(options.host, controller, plant)
     for number in (signal.SIGTERM, signal.SIGINT):
