@@ -13,13 +13,12 @@ from dexpie_core.errors import DexpieError, UsageError
 from dexpie_core.topics import CAMERAS
 
 Hardware = Literal["sim", "emulated", "real"]
-Task = Literal["bottle", "drawer", "lid"]
 Inference = Literal["async", "sync"]
 ParameterValue = bool | int | float | str
 MAX_DOMAIN = 232
 
 HARDWARE: tuple[Hardware, ...] = get_args(Hardware)
-BUILT_TASKS: tuple[str, ...] = ("bottle",)
+TASKS: tuple[str, ...] = ("bottle", "drawer", "lid")
 INFERENCE: tuple[Inference, ...] = get_args(Inference)
 OPERATORS: tuple[str, ...] = ("virtual", "human", "none")
 PARAMETER_FILES: dict[str, tuple[str, ...]] = {
@@ -206,8 +205,8 @@ def check_options(options: GraphOptions) -> None:
     """Refuse, in one line that names the flag and the choices, what the graph cannot be built from."""
     if options.hardware not in HARDWARE:
         raise UsageError(f"--hardware {options.hardware}: not a choice; choose from {', '.join(HARDWARE)}")
-    if options.task not in BUILT_TASKS:
-        raise UsageError(f"--task {options.task}: no such task; choose from {', '.join(BUILT_TASKS)}")
+    if options.task not in TASKS:
+        raise UsageError(f"--task {options.task}: no such task; choose from {', '.join(TASKS)}")
     if options.inference not in INFERENCE:
         raise UsageError(f"--inference {options.inference}: not a choice; choose from {', '.join(INFERENCE)}")
     if options.operated_by not in OPERATORS:

@@ -25,7 +25,7 @@ from launch import LaunchContext, LaunchDescription
 
 DESCRIPTIONS = {
     "hardware": "which devices: sim, emulated or real",
-    "task": "the task on the table: bottle",
+    "task": "the task on the table: bottle, drawer or lid",
     "policy": "folder of a trained actor; empty: no policy_inference node",
     "record": "folder that episodes are recorded into; empty: none",
     "cameras": "true or false: run the cameras",

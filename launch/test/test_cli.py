@@ -17,7 +17,7 @@ WRONG_USE = [
     ("train", "no command 'train' alone; choose from train actor"),
     ("plot nonsense", "no command 'plot nonsense'; choose from plot curve"),
     ("up", "--task is missing (see: dexpie up --help)"),
-    ("up --task cup", "--task cup: no such task; choose from bottle"),
+    ("up --task cup", "--task cup: no such task; choose from bottle, drawer, lid"),
     (
         "up --task bottle --hardware real --operator virtual",
         "--operator virtual: acts in the simulated cell only",
@@ -37,7 +37,7 @@ WRONG_USE = [
     ("up --task bottle --bogus 1", "--bogus"),
     ("up --task bottle --policy missing", "--policy"),
     ("up --task bottle --record a_file", "is a file; give a folder"),
-    ("collect --task cup --out bags", "--task cup: no such task; choose from bottle"),
+    ("collect --task cup --out bags", "--task cup: no such task; choose from bottle, drawer, lid"),
     ("collect --task bottle --out bags --episodes 0", "--episodes 0: must be 1 or more"),
     ("collect --task bottle --out a_file", "--out a_file: is a file; give a folder"),
     (
@@ -52,7 +52,10 @@ WRONG_USE = [
     ("collect --task bottle --out bags --policy full", "--policy full: not a run or checkpoint folder"),
     ("evaluate --policy full --task bottle --out e.json", "--policy full: not a run or checkpoint folder"),
     ("evaluate --policy full --task bottle --out a_file", "--out a_file exists already"),
-    ("evaluate --policy full --task cup --out e.json", "--task cup: no such task; choose from bottle"),
+    (
+        "evaluate --policy full --task cup --out e.json",
+        "--task cup: no such task; choose from bottle, drawer, lid",
+    ),
     ("evaluate --policy full --task bottle --out e.json --trials 0", "--trials 0: must be 1 or more"),
     ("evaluate --policy full --task bottle --out e.json --latency -1", "--latency -1: must be between 0"),
     (

@@ -53,7 +53,7 @@ def test_options_reach_the_nodes(tmp_path: Path) -> None:
             {"hardware": "real", "operator": "virtual"},
             "--operator virtual: acts in the simulated cell only; use human or none",
         ),
-        ({"task": "cup"}, "--task cup: no such task; choose from bottle"),
+        ({"task": "cup"}, "--task cup: no such task; choose from bottle, drawer, lid"),
         ({"inference": "fast"}, "--inference fast: not a choice; choose from async, sync"),
         ({"operator": "robot"}, "--operator robot: not a choice; choose from virtual, human, none"),
         ({"replace": "hand"}, "--replace hand: give NAME=PACKAGE/EXECUTABLE"),

@@ -70,7 +70,7 @@ def test_defaults_are_those_of_the_command_line() -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(DexpieError, match="--task cup: no such task; choose from bottle"):
+    with pytest.raises(DexpieError, match="--task cup: no such task; choose from bottle, drawer, lid"):
         launched({"task": "cup"})
     text = {"hardware": "sim", "task": "bottle", "policy": "", "record": "", "operator": "virtual"}
     with pytest.raises(DexpieError, match="cameras:=maybe: give true or false"):

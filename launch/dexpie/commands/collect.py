@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from dexpie.bringup import BringupOptions, module_argv, recover_recordings, run_graph
-from dexpie.commands.metavars import PATH
+from dexpie.commands.metavars import PATH, SECONDS
 from dexpie.console import Console
 from dexpie.episodes import outcome_counts, outcome_table, recorded_episodes, seeds_to_do
 from dexpie.graph import GraphOptions, check_options
@@ -20,9 +20,11 @@ from dexpie.policies import policy_id_of
 from dexpie.processes import Command
 from dexpie.progress import Progress
 from dexpie.session_records import SessionOptions, read_results
+from dexpie_core.action_space import RATE_HZ
 from dexpie_core.errors import DexpieError, UsageError
 
 DEMONSTRATION, ROLLOUT = "demonstration", "rollout"
+TIME_MARGIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class CollectOptions:
     """
 
     task: str
-    """The task: bottle."""
+    """The task: bottle, drawer or lid."""
     out: Path
     """Folder of bags (made when needed)."""
     episodes: int = 10
@@ -50,8 +52,9 @@ class CollectOptions:
     """Simulated time in this program, faster than real time, instead of the ROS graph."""
     seed: int = 0
     """Seed of the first episode, 0 or more."""
-    time_limit: float = 20.0
-    """An episode that is not done after this many seconds counts as a failure (on the ROS graph)."""
+    time_limit: Annotated[float | None, SECONDS] = None
+    """An episode on the ROS graph that is not done after this many seconds counts as a failure; unless given,
+    a quarter more than the task's longest episode."""
     images: bool = True
     """Record the cameras (in lockstep; the graph always does)."""
     workers: int = 0
@@ -62,7 +65,7 @@ def check(options: CollectOptions) -> GraphOptions:
     """Refuse wrong use before anything is made; the graph that the options call for."""
     if options.episodes < 1:
         raise UsageError(f"--episodes {options.episodes}: must be 1 or more")
-    if not options.time_limit > 0.0:
+    if options.time_limit is not None and not options.time_limit > 0.0:
         raise UsageError(f"--time-limit {options.time_limit:g}: must be more than 0 s")
     if options.out.exists() and not options.out.is_dir():
         raise UsageError(f"--out {options.out}: is a file; give a folder")
@@ -152,6 +155,13 @@ def collect_lockstep(
     return [(r.seed, r.outcome, r.reason, r.duration_s) for r in results]
 
 
+def time_limit_s(task: str) -> float:
+    """A quarter more than the task's longest episode: starting and stopping take their time under ROS."""
+    from dexpie_sim.tasks import make_task
+
+    return TIME_MARGIN * make_task(task).max_steps / RATE_HZ
+
+
 def collect_on_graph(
     options: CollectOptions, graph: GraphOptions, kind: str, policy_id: str, seeds: list[int], quiet: bool
 ) -> list[tuple[int, str, str, float]]:
@@ -160,7 +170,7 @@ def collect_on_graph(
         results = Path(folder) / "episodes.json"
         session = SessionOptions(
             options.task, kind, tuple(seeds), str(results), policy_id=policy_id, operator=options.operator,
-            limit_s=options.time_limit,
+            limit_s=options.time_limit or time_limit_s(options.task),
         )  # fmt: skip
         main = Command("session", (*module_argv("dexpie", "session"), json.dumps(asdict(session))))
         outcome = run_graph(graph, BringupOptions(main=main, quiet=quiet))

@@ -24,7 +24,7 @@ class EvaluateOptions:
     policy: Path
     """Folder of a trained actor."""
     task: str
-    """The task: bottle."""
+    """The task: bottle, drawer or lid."""
     out: Path
     """JSON file to be written; must not exist."""
     trials: int = 50

@@ -20,7 +20,7 @@ class UpOptions:
     """
 
     task: str
-    """The task that is laid out on the table: bottle."""
+    """The task that is laid out on the table: bottle, drawer or lid."""
     hardware: str = "sim"
     """Which devices: sim (the simulated cell), emulated (the real drivers, talking to emulators of arm and
     hand that move in the simulated cell) or real."""

@@ -220,7 +220,8 @@ class Cell:
         model = self.model
         names = [model.body(i).name for i in range(model.nbody)]
         self._is_robot = np.array([name.startswith(("arm_", "hand", "flange")) for name in names])
-        self._is_fixture = np.array([name in ("world", "platform") for name in names])
+        fixtures = self.task.fixture_bodies()
+        self._is_fixture = np.array([name == "world" or i in fixtures for i, name in enumerate(names)])
         objects = self.task.object_bodies()
         self._is_object = np.array([i in objects for i in range(model.nbody)])
         first = [model.joint(name).qposadr[0] for name in hand_model.DRIVE_JOINTS]

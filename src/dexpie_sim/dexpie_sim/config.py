@@ -12,7 +12,7 @@ PRESETS: tuple[PresetName, ...] = ("default", "ideal", "motors")
 class CellConfig:
     """One simulated cell.
 
-    task: bottle. positions: which range the objects are placed in (ranges: tasks/<task>.py).
+    task: bottle, drawer or lid. positions: which range the objects are placed in (ranges: tasks/<task>.py).
     timestep_s: physics step, and period at which the joint references are renewed (250 Hz; a UR5 takes 125).
     servo_period_s: spacing of the inverse-kinematics knots of the interpolated path.
     control_period_s: a commanded pose is reached by interpolation over this time (25 Hz; the scheme of

@@ -7,10 +7,16 @@ import numpy as np
 from dexpie_sim.tasks.base import SceneReading, Task
 from dexpie_sim.tasks.bottle import BottleTask
 from dexpie_sim.tasks.bottle_plan import BottlePlan
+from dexpie_sim.tasks.drawer import DrawerTask
+from dexpie_sim.tasks.drawer_plan import DrawerPlan
+from dexpie_sim.tasks.lid import LidTask
+from dexpie_sim.tasks.lid_plan import LidPlan
 from dexpie_sim.tasks.plan import Plan
 
 TASKS: dict[str, tuple[type[Task], Callable[[np.random.Generator], Plan]]] = {
     "bottle": (BottleTask, BottlePlan),
+    "drawer": (DrawerTask, DrawerPlan),
+    "lid": (LidTask, LidPlan),
 }
 
 __all__ = ["TASKS", "SceneReading", "Task", "make_plan", "make_task"]

@@ -86,6 +86,10 @@ class Task(ABC):
     def object_bodies(self) -> frozenset[int]:
         """Ids of the bodies that the hand manipulates."""
 
+    def fixture_bodies(self) -> frozenset[int]:
+        """Ids of bodies that, like the table, make the arm stop when it presses on them."""
+        return frozenset()
+
     @abstractmethod
     def save(self) -> Any:
         """The verdict's memory, to be given back to `restore`."""

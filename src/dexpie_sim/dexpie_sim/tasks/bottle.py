@@ -117,11 +117,16 @@ class BottleTask(Task):
         self._body = model.body("bottle").id
         joint = model.joint("bottle_free")
         self._qpos, self._qvel = int(joint.qposadr[0]), int(joint.dofadr[0])
-        self._mocap = int(model.body("platform").mocapid[0])
+        platform = model.body("platform")
+        self._platform, self._mocap = int(platform.id), int(platform.mocapid[0])
 
     def object_bodies(self) -> frozenset[int]:
         """The bottle."""
         return frozenset({self._body})
+
+    def fixture_bodies(self) -> frozenset[int]:
+        """The platform."""
+        return frozenset({self._platform})
 
     def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
         """Draw bottle and platform positions."""
