@@ -55,7 +55,7 @@ def run_graph(graph: GraphOptions, options: BringupOptions, console: Console | N
     """Bring the graph up, watch it, take it down, and leave neither process nor half-written bag."""
     nodes = build_graph(graph)
     if graph.policy:
-        policy_id_of(Path(graph.policy))
+        policy_id_of(Path(graph.policy), graph.task)
     files = parameter_files(graph)
     commands = tuple(node_command(node, files) for node in nodes)
     console = console or Console(quiet_nodes=options.quiet)

@@ -7,11 +7,15 @@ from pathlib import Path
 from dexpie_core.errors import UsageError
 
 
-def policy_id_of(path: Path) -> str:
-    """Identity of the checkpoint in a run folder; refuses in one line what is not one."""
+def policy_id_of(path: Path, task: str = "") -> str:
+    """Identity of the checkpoint in a run folder; refuses in one line what is none, or of another task."""
     from dexpie_training.checkpoint import find_checkpoint
 
     try:
-        return find_checkpoint(path).policy_id
+        checkpoint = find_checkpoint(path)
     except UsageError as error:
         raise UsageError(f"--policy {error}") from error
+    trained = str(checkpoint.meta["dataset"].get("task", ""))
+    if task and trained != task:
+        raise UsageError(f"--policy {path}: was trained on task {trained}, not {task}")
+    return checkpoint.policy_id

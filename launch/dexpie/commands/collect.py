@@ -99,7 +99,7 @@ def record(options: CollectOptions, listed: bool = True, quiet: bool = False) ->
     """Record, and print what was recorded: every episode, or only their count."""
     graph = check(options)
     kind = ROLLOUT if options.policy else DEMONSTRATION
-    policy_id = policy_id_of(options.policy) if options.policy else ""
+    policy_id = policy_id_of(options.policy, options.task) if options.policy else ""
     wanted = range(options.seed, options.seed + options.episodes)
     recover_recordings(str(options.out), Console())
     if options.lockstep:

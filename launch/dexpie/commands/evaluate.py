@@ -52,7 +52,7 @@ def check(options: EvaluateOptions) -> str:
     if options.out.exists():
         raise UsageError(f"--out {options.out} exists already; choose another file or remove it")
     check_options(GraphOptions(task=options.task, inference=options.inference, seed=options.seed))
-    return policy_id_of(options.policy)
+    return policy_id_of(options.policy, options.task)
 
 
 def evaluate(options: EvaluateOptions) -> EvaluationReport:
