@@ -1,5 +1,6 @@
 """The main of every node: start, spin, stop cleanly, say why it died."""
 
+import ctypes
 import signal
 import socket
 import sys
@@ -69,11 +70,15 @@ class _Stopper:
         with self.lock:
             self.stopped = True
             if not self._ended:
-                rclpy.try_shutdown()
+                rclpy.try_shutdown(uninstall_handlers=False)
 
     def end(self) -> None:
         """From here on signals are ignored: one is enough, and closing must not be torn."""
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
         for number in STOP_SIGNALS:
+            # In the kernel first: Python complains of one that comes while it forgets its own handler.
+            libc.signal(number, int(signal.SIG_IGN))
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         with self.lock:
@@ -100,7 +105,7 @@ def _close(node: Any, name: str) -> int:
     except Exception as error:
         status = _last_words(name, error)
     finally:
-        rclpy.try_shutdown()
+        rclpy.try_shutdown(uninstall_handlers=False)
     return status
 
 
