@@ -8,7 +8,7 @@ without being held for 0.5 s, or a protective stop. The runner of an episode end
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import mujoco
@@ -19,6 +19,8 @@ from dexpie_core.se3 import Array
 from dexpie_sim.config import RangeName
 from dexpie_sim.model.bottle import PLATFORM_HALF_M, add_bottle, add_platform, radius_at
 from dexpie_sim.tasks.base import Move, SceneReading, Sensed, Task
+from dexpie_sim.tasks.placement import draw_xy
+from dexpie_sim.tasks.verdict import Verdict
 
 GRASP_HEIGHT_M: Final = 0.080
 """Height on the bottle at which the middle of the palm is put."""
@@ -48,16 +50,6 @@ class BottleRules:
     dwell_s: float = 0.5
     table_min_m: tuple[float, float] = (0.0, -0.6)
     table_max_m: tuple[float, float] = (1.0, 0.6)
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    stage: str = "initial"
-    seated_s: float = 0.0
-    lost_s: float = 0.0
-    success: bool = False
-    failure: bool = False
-    reason: str = ""
 
 
 def grasp_pose(bottle_xyz: Array, heading_rad: float, gap_m: float = 0.0, ahead_m: float = 0.010) -> Array:
@@ -105,7 +97,7 @@ class BottleTask(Task):
     def __init__(self, ranges: BottleRanges | None = None, rules: BottleRules | None = None) -> None:
         self.ranges = ranges or BottleRanges()
         self.rules = rules or BottleRules()
-        self._verdict = _Verdict()
+        self._verdict = Verdict()
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
         """Bottle with a free joint; platform as a mocap body, so that each episode can move it."""
@@ -130,11 +122,12 @@ class BottleTask(Task):
 
     def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
         """Draw bottle and platform positions."""
-        bottle = _draw_bottle(rng, self.ranges, positions)
+        r = self.ranges
+        bottle = draw_xy(rng, r.bottle_min_m, r.bottle_max_m, r.held_out_border_m, positions)
         yaw = rng.uniform(-math.pi, math.pi)
-        platform = rng.uniform(self.ranges.platform_min_m, self.ranges.platform_max_m)
+        platform = rng.uniform(r.platform_min_m, r.platform_max_m)
         self.put(data, np.array([*bottle, 0.0]), yaw, platform)
-        self._verdict = _Verdict(stage=stage)
+        self._verdict = Verdict(stage=stage)
 
     def put(
         self,
@@ -168,21 +161,17 @@ class BottleTask(Task):
 
     def update(self, data: mujoco.MjData, sensed: Sensed, dt_s: float) -> None:
         """Accumulate the dwell times; the first verdict stays."""
-        verdict, rules = self._verdict, self.rules
-        if verdict.success or verdict.failure:
+        if self._verdict.given:
             return
         base, axis = self._pose(data)
-        seated_s = verdict.seated_s + dt_s if self._seated(data, base, axis, sensed) else 0.0
-        reason = self._lost_reason(base, axis)
-        lost_s = verdict.lost_s + dt_s if reason and not sensed.holds_object else 0.0
-        verdict = replace(verdict, seated_s=seated_s, lost_s=lost_s)
-        if seated_s >= rules.dwell_s:
-            verdict = replace(verdict, success=True, reason="bottle stands on the platform")
-        elif sensed.protective_stop:
-            verdict = replace(verdict, failure=True, reason="protective stop")
-        elif lost_s >= rules.dwell_s:
-            verdict = replace(verdict, failure=True, reason=reason)
-        self._verdict = verdict
+        self._verdict = self._verdict.after(
+            dt_s,
+            sensed,
+            self.rules.dwell_s,
+            self._seated(data, base, axis, sensed),
+            "bottle stands on the platform",
+            self._lost_reason(base, axis),
+        )
 
     def reading(self, data: mujoco.MjData, tcp_T: Array) -> SceneReading:
         """Bottle base point and axis, platform top centre, and both points in the TCP frame."""
@@ -231,13 +220,3 @@ class BottleTask(Task):
             return "bottle fell over"
         inside = np.all(base[:2] > self.rules.table_min_m) and np.all(base[:2] < self.rules.table_max_m)
         return "" if inside else "bottle left the table"
-
-
-def _draw_bottle(rng: np.random.Generator, ranges: BottleRanges, positions: RangeName) -> Array:
-    low, high = np.array(ranges.bottle_min_m), np.array(ranges.bottle_max_m)
-    if positions == "train":
-        return rng.uniform(low, high)
-    while True:
-        xy = rng.uniform(low - ranges.held_out_border_m, high + ranges.held_out_border_m)
-        if np.any(xy < low) or np.any(xy > high):
-            return xy

@@ -12,7 +12,7 @@ table or out of reach without being held for 0.5 s, or a protective stop. The ru
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
@@ -34,7 +34,9 @@ from dexpie_sim.model.drawer import (
 )
 from dexpie_sim.tasks.base import Move, SceneReading, Sensed, Task
 from dexpie_sim.tasks.drawer_poses import GRIP, OPEN, POINT_LEAN_RAD, PRESHAPE, box_pose, leaning_rotation
+from dexpie_sim.tasks.placement import draw_xy
 from dexpie_sim.tasks.plan import shifted
+from dexpie_sim.tasks.verdict import Verdict
 
 _PULL_NOMINAL: Final = np.array([0.0, 1.0, 0.0])
 _CORNERS: Final = np.array(list(product((-1.0, 1.0), repeat=3))) * np.array(BOX_HALF_M)
@@ -80,16 +82,6 @@ class Layout:
     box_T: Array
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    stage: str = "initial"
-    stowed_s: float = 0.0
-    lost_s: float = 0.0
-    success: bool = False
-    failure: bool = False
-    reason: str = ""
-
-
 class DrawerTask(Task):
     """See the module text."""
 
@@ -111,7 +103,7 @@ class DrawerTask(Task):
     def __init__(self, ranges: DrawerRanges | None = None, rules: DrawerRules | None = None) -> None:
         self.ranges = ranges or DrawerRanges()
         self.rules = rules or DrawerRules()
-        self._verdict = _Verdict()
+        self._verdict = Verdict()
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
         """Cabinet with its drawer, and the box."""
@@ -141,7 +133,7 @@ class DrawerTask(Task):
     def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
         """Draw cabinet, opening and box."""
         self.put(data, _draw(rng, self.ranges, stage, positions))
-        self._verdict = _Verdict(stage=stage)
+        self._verdict = Verdict(stage=stage)
 
     def put(self, data: mujoco.MjData, layout: Layout) -> None:
         """Set the poses of all things outright, at rest."""
@@ -174,21 +166,17 @@ class DrawerTask(Task):
 
     def update(self, data: mujoco.MjData, sensed: Sensed, dt_s: float) -> None:
         """Accumulate the dwell times; the first verdict stays."""
-        verdict, rules = self._verdict, self.rules
-        if verdict.success or verdict.failure:
+        if self._verdict.given:
             return
         box = self._box(data)
-        stowed_s = verdict.stowed_s + dt_s if self._stowed(data, box, sensed) else 0.0
-        reason = self._lost_reason(box[:3, 3])
-        lost_s = verdict.lost_s + dt_s if reason and not sensed.holds_object else 0.0
-        verdict = replace(verdict, stowed_s=stowed_s, lost_s=lost_s)
-        if stowed_s >= rules.dwell_s:
-            verdict = replace(verdict, success=True, reason="box lies in the open drawer")
-        elif sensed.protective_stop:
-            verdict = replace(verdict, failure=True, reason="protective stop")
-        elif lost_s >= rules.dwell_s:
-            verdict = replace(verdict, failure=True, reason=reason)
-        self._verdict = verdict
+        self._verdict = self._verdict.after(
+            dt_s,
+            sensed,
+            self.rules.dwell_s,
+            self._stowed(data, box, sensed),
+            "box lies in the open drawer",
+            self._lost_reason(box[:3, 3]),
+        )
 
     def reading(self, data: mujoco.MjData, tcp_T: Array) -> SceneReading:
         """Box (centre, long and up axis), handle, opening direction, opening; poses in the TCP frame too."""
@@ -268,15 +256,7 @@ def _draw(rng: np.random.Generator, ranges: DrawerRanges, stage: str, positions:
     if positions == "held_out":
         size = rng.uniform(ranges.cabinet_yaw_rad, ranges.cabinet_held_out_rad)
         turned = size if rng.uniform() < 0.5 else -size
-        box_xy = _draw_around(rng, ranges)
+        box_xy = draw_xy(rng, ranges.box_min_m, ranges.box_max_m, ranges.held_out_border_m, positions)
     R = se3.rotation_from_rotvec([0.0, 0.0, box_yaw])
     box = se3.make(R, np.array([*box_xy, BOX_HALF_M[2]]))
     return Layout(cabinet, math.pi / 2 + turned, opening, box)
-
-
-def _draw_around(rng: np.random.Generator, ranges: DrawerRanges) -> Array:
-    low, high = np.array(ranges.box_min_m), np.array(ranges.box_max_m)
-    while True:
-        xy = rng.uniform(low - ranges.held_out_border_m, high + ranges.held_out_border_m)
-        if np.any(xy < low) or np.any(xy > high):
-            return xy

@@ -9,7 +9,7 @@ The runner of an episode ends it after `max_steps`.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import mujoco
@@ -38,7 +38,9 @@ from dexpie_sim.tasks.lid_grasp import (
     pinch_pose,
     pinch_rotation,
 )
+from dexpie_sim.tasks.placement import draw_xy
 from dexpie_sim.tasks.plan import shifted
+from dexpie_sim.tasks.verdict import Verdict
 
 BODIES: Final = ("box", "lid", "candy")
 
@@ -75,16 +77,6 @@ class LidRules:
     table_max_m: tuple[float, float] = (1.0, 0.6)
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    stage: str = "initial"
-    done_s: float = 0.0
-    lost_s: float = 0.0
-    success: bool = False
-    failure: bool = False
-    reason: str = ""
-
-
 class LidTask(Task):
     """See the module text."""
 
@@ -102,7 +94,7 @@ class LidTask(Task):
     def __init__(self, ranges: LidRanges | None = None, rules: LidRules | None = None) -> None:
         self.ranges = ranges or LidRanges()
         self.rules = rules or LidRules()
-        self._verdict = _Verdict()
+        self._verdict = Verdict()
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
         """Box, lid and candy, each with a free joint."""
@@ -138,7 +130,7 @@ class LidTask(Task):
             self.put(data, "lid", np.array([*box, BOX_HEIGHT_M + KNOB_ON_BOX_M]), box_yaw)
         else:
             self.put(data, "lid", np.array([*aside, KNOB_ON_TABLE_M]), box_yaw)
-        self._verdict = _Verdict(stage=stage)
+        self._verdict = Verdict(stage=stage)
 
     def put(
         self, data: mujoco.MjData, body: str, xyz: Array, yaw_rad: float = 0.0, tilt_rad: float = 0.0
@@ -166,22 +158,18 @@ class LidTask(Task):
 
     def update(self, data: mujoco.MjData, sensed: Sensed, dt_s: float) -> None:
         """Accumulate the dwell times; the first verdict stays."""
-        verdict, rules = self._verdict, self.rules
-        if verdict.success or verdict.failure:
+        if self._verdict.given:
             return
         frames = {name: self._frame(data, name) for name in BODIES}
         done = self._candy_in_box(data, frames, sensed) and self._lid_aside(data, frames)
-        done_s = verdict.done_s + dt_s if done else 0.0
-        reason = self._lost_reason(frames)
-        lost_s = verdict.lost_s + dt_s if reason and not sensed.holds_object else 0.0
-        verdict = replace(verdict, done_s=done_s, lost_s=lost_s)
-        if done_s >= rules.dwell_s:
-            verdict = replace(verdict, success=True, reason="candy lies in the box, lid beside it")
-        elif sensed.protective_stop:
-            verdict = replace(verdict, failure=True, reason="protective stop")
-        elif lost_s >= rules.dwell_s:
-            verdict = replace(verdict, failure=True, reason=reason)
-        self._verdict = verdict
+        self._verdict = self._verdict.after(
+            dt_s,
+            sensed,
+            self.rules.dwell_s,
+            done,
+            "candy lies in the box, lid beside it",
+            self._lost_reason(frames),
+        )
 
     def reading(self, data: mujoco.MjData, tcp_T: Array) -> SceneReading:
         """Poses of opening, knob and candy, and the three points in the TCP frame."""
@@ -242,20 +230,3 @@ class LidTask(Task):
         if frames["box"][2, 2] < math.cos(rules.fallen_rad):
             return "box was knocked over"
         return "lid turned over" if frames["lid"][2, 2] < math.cos(rules.turned_over_rad) else ""
-
-
-def draw_xy(
-    rng: np.random.Generator,
-    low_m: tuple[float, float],
-    high_m: tuple[float, float],
-    border_m: float,
-    positions: RangeName,
-) -> Array:
-    """A position (2,) in the rectangle (train), or in the frame of width `border_m` around it (held out)."""
-    low, high = np.array(low_m), np.array(high_m)
-    if positions == "train":
-        return rng.uniform(low, high)
-    while True:
-        xy = rng.uniform(low - border_m, high + border_m)
-        if np.any(xy < low) or np.any(xy > high):
-            return xy
