@@ -24,6 +24,7 @@ setup(
             "executor_node = dexpie_teleop.executor_node:main",
             "follower_node = dexpie_teleop.follower_node:main",
             "episode_node = dexpie_teleop.episode_node:main",
+            "console = dexpie_teleop.console.__main__:main",
         ]
     },
 )

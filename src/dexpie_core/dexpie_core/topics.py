@@ -34,6 +34,11 @@ EXECUTED_ACTION: Final = TopicSpec(
 )
 MODE: Final = TopicSpec("/executor/mode", "dexpie_msgs/msg/Mode", "latched")
 EPISODE_EVENT: Final = TopicSpec("/episode/event", "dexpie_msgs/msg/EpisodeEvent", "latched")
+COLLECTION_STATUS: Final = TopicSpec(
+    "/collection/status", "dexpie_msgs/msg/CollectionStatus", "latched", recorded=False
+)
+CONSOLE: Final = TopicSpec("/operator/console", "std_msgs/msg/Header", "sensor", False, 10.0)
+"""Life sign of the operator's console; silence of one that was heard stops the policy."""
 DIAGNOSTICS: Final = TopicSpec("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "default", False, 1.0)
 SCENE_STATE: Final = TopicSpec("/sim/scene_state", "dexpie_msgs/msg/SceneState", "sensor", True, 25.0)
 SIM_QPOS: Final = TopicSpec("/sim/qpos", "std_msgs/msg/Float64MultiArray", "sensor", False, 25.0)
@@ -45,6 +50,9 @@ ARM_RECOVER_SERVICE: Final = "/arm/recover"
 HAND_RECOVER_SERVICE: Final = "/hand/recover"
 POLICY_LOAD_SERVICE: Final = "/policy/load"
 SIM_RESET_SERVICE: Final = "/sim/reset"
+COLLECTION_CONTINUE_SERVICE: Final = "/collection/continue"
+COLLECTION_NEXT_STAGE_SERVICE: Final = "/collection/next_stage"
+COLLECTION_STOP_SERVICE: Final = "/collection/stop"
 
 
 def compressed_image(camera: str) -> TopicSpec:
@@ -82,6 +90,8 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     EXECUTED_ACTION,
     MODE,
     EPISODE_EVENT,
+    COLLECTION_STATUS,
+    CONSOLE,
     DIAGNOSTICS,
     SCENE_STATE,
     SIM_QPOS,
