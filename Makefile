@@ -15,7 +15,7 @@ demo: setup ## from nothing to a learned policy driving the simulated cell, in u
 	@./dexpie demo
 
 test: lint ## everything that CI checks; ARGS="-k name" goes to pytest
-	@$(ENV) python -P -m pytest $(ARGS)
+	@$(ENV) tools/test.sh $(ARGS)
 
 bench: setup ## our figures beside the alternatives'; ONLY=name,... picks
 	@$(ENV) python bench/run.py --only "$(ONLY)"

@@ -21,6 +21,17 @@ os.environ.setdefault(
 )
 
 
+# Tests of these folders compute; the others start processes, open sockets or keep time, and want the machine.
+COMPUTING = ("src/dexpie_core", "src/dexpie_sim", "src/dexpie_bags", "training")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what must not run beside other tests as `realtime`; modules may carry the mark themselves."""
+    for item in items:
+        if not str(item.path.relative_to(config.rootpath)).startswith(COMPUTING):
+            item.add_marker("realtime")
+
+
 def pytest_sessionfinish() -> None:
     """Nodes that tests have killed leave 64 MiB of shared memory each."""
     from dexpie.shared_memory import remove_leftovers

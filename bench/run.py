@@ -20,11 +20,16 @@ BENCHMARKS = {  # name of the function: its module, imported when it runs
     "executor_tick": "schedule",
     "chunk_sampling": "learning",
     "training_batches": "learning",
+    "label": "critic",
+    "critic_epoch": "critic",
     "bag_writing": "bags",
     "lockstep_speed": "sim",
+    "lockstep_state": "lockstep",
+    "lockstep_images": "lockstep",
     "image_transport": "images",
     "servo_loop": "servo",
     "hand_cycle": "hand",
+    "takeover_latency": "takeover",
 }
 
 

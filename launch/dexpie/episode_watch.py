@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dexpie_core.episode import Outcome
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an episode ended: outcome success, failure or discard."""
+    """How an episode ended."""
 
-    outcome: str
+    outcome: Outcome
     reason: str
 
 
@@ -42,6 +44,10 @@ class EpisodeWatch:
         silent_s = now_s - (self._heard_s if self._heard_s is not None else self.started_s)
         if silent_s >= self.lost_after_s:
             return Verdict("discard", f"no scene state for {self.lost_after_s:g} s")
+        return self.over(now_s)
+
+    def over(self, now_s: float) -> Verdict | None:
+        """The verdict that the limit brings, whether or not there is a scene to hear of."""
         if now_s - self.started_s >= self.limit_s:
             return Verdict("failure", f"not done after {self.limit_s:g} s")
         return None

@@ -1,86 +1,109 @@
-"""The episodes of a folder of bags, and the table of what was recorded."""
+"""The episodes that bags hold, as their events, modes and executed actions tell them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dexpie.table import table
-from dexpie_core.errors import UsageError
-from dexpie_core.topics import EPISODE_EVENT
+from dexpie_core.executor import Source
+from dexpie_core.messages import EVENT_START, mode_of
+from dexpie_core.modes import Mode
+from dexpie_core.topics import EPISODE_EVENT, EXECUTED_ACTION, MODE
 
 
 @dataclass(frozen=True)
 class RecordedEpisode:
-    """What the start and end events of a bag say."""
+    """One episode of a bag. outcome is empty where its end is missing; gaps: what the recording lacks.
+
+    interventions: how often the operator took over. steps and human_steps are ticks of the executor, those
+    of the operator among them; 0 where they were not asked for.
+    """
 
     bag: Path
+    episode_id: str
+    task: str
     kind: str
     stage: str
     seed: int
     policy_id: str
-    outcome: str  # empty: the end is missing
+    operator: str
+    pair_id: str
+    outcome: str
     reason: str
     duration_s: float
+    gaps: tuple[str, ...] = ()
+    interventions: int = 0
+    steps: int = 0
+    human_steps: int = 0
+
+    @property
+    def what(self) -> str:
+        """demonstration; for a rollout: attempt, or correction of a failed attempt."""
+        if self.kind != "rollout":
+            return self.kind
+        return "correction" if self.pair_id else "attempt"
 
 
-def read_episode(bag: Path) -> RecordedEpisode | None:
-    """The last episode of a bag; None where the bag holds none."""
+@dataclass
+class _Reading:
+    """An episode while its bag is read."""
+
+    event: Any  # the last one: the end repeats what the start says
+    start_ns: int
+    end_ns: int = 0
+    interventions: int = 0
+    steps: int = 0
+    human_steps: int = 0
+
+    @property
+    def running(self) -> bool:
+        return self.end_ns == 0
+
+
+def episodes_of(bag: Path, steps: bool = False) -> list[RecordedEpisode]:
+    """The episodes of a bag, in order; DexpieError where it cannot be read.
+
+    steps: count the executed actions too, which means reading all of the bag.
+    """
     from dexpie_bags.reader import BagReader
-    from dexpie_core.messages import EVENT_START
 
-    start_ns, found = 0, None
+    found: list[_Reading] = []
+    human = False
     with BagReader(bag) as reader:
-        if EPISODE_EVENT.name not in reader.topics:
-            return None
-        for record in reader.messages([EPISODE_EVENT.name]):
-            event = record.message
-            if event.event == EVENT_START:
-                start_ns = record.stamp_ns
-            found = RecordedEpisode(
-                bag, event.kind, event.stage, int(event.seed), event.policy_id, event.outcome, event.reason,
-                (record.stamp_ns - start_ns) * 1e-9,
-            )  # fmt: skip
-    return found
+        wanted = [EPISODE_EVENT.name, MODE.name, *([EXECUTED_ACTION.name] if steps else [])]
+        for record in reader.messages([topic for topic in wanted if topic in reader.topics]):
+            message, now = record.message, found[-1] if found and found[-1].running else None
+            if record.topic == EPISODE_EVENT.name:
+                if message.event == EVENT_START:
+                    found.append(_Reading(message, record.stamp_ns))
+                elif now is not None:
+                    now.event, now.end_ns = message, record.stamp_ns
+            elif record.topic == MODE.name:
+                was_human, human = human, mode_of(message) is Mode.HUMAN
+                if now is not None:
+                    now.interventions += human and not was_human
+            elif now is not None:
+                now.steps += 1
+                now.human_steps += int(message.source) == Source.HUMAN
+    return [_episode(bag, reading) for reading in found]
+
+
+def _episode(bag: Path, reading: _Reading) -> RecordedEpisode:
+    e = reading.event
+    return RecordedEpisode(
+        bag, e.episode_id, e.task, e.kind, e.stage, int(e.seed), e.policy_id, e.operator_name, e.pair_id,
+        e.outcome, e.reason, max(0, reading.end_ns - reading.start_ns) * 1e-9,
+        tuple(getattr(e, "gaps", ())),  # bags written before there were any lack the field
+        reading.interventions, reading.steps, reading.human_steps,
+    )  # fmt: skip
+
+
+def bags_in(folder: Path) -> list[Path]:
+    """The bags that lie in a folder (which need not exist), by name."""
+    return sorted(path.parent for path in folder.glob("*/metadata.yaml"))
 
 
 def recorded_episodes(folder: Path) -> list[RecordedEpisode]:
     """The episodes of the bags that lie in a folder (which need not exist)."""
-    bags = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
-    return [episode for bag in bags if (episode := read_episode(bag)) is not None]
-
-
-def seeds_to_do(folder: Path, kind: str, stage: str, policy_id: str, seeds: Iterable[int]) -> list[int]:
-    """The seeds of which the folder does not hold such an episode yet; refuses a folder of something else."""
-    entries = list(folder.iterdir()) if folder.exists() else []
-    foreign = [e.name for e in entries if not e.name.startswith(".") and not (e / "metadata.yaml").is_file()]
-    if foreign:
-        raise UsageError(
-            f"--out {folder}: holds something else than bags ({foreign[0]}); give another folder"
-        )
-    done = {
-        episode.seed
-        for episode in recorded_episodes(folder)
-        if (episode.kind, episode.stage, episode.policy_id) == (kind, stage, policy_id)
-        and episode.outcome in ("success", "failure")
-    }
-    return [seed for seed in seeds if seed not in done]
-
-
-Row = tuple[int, str, str, float]  # seed, outcome, reason, seconds
-
-
-def outcome_table(episodes: Iterable[Row]) -> str:
-    """One line an episode."""
-    rows = [(seed, outcome, f"{seconds:.1f}", reason or "-") for seed, outcome, reason, seconds in episodes]
-    return table(["seed", "outcome", "seconds", "reason"], rows)
-
-
-def outcome_counts(episodes: Iterable[Row]) -> str:
-    """How many episodes came to which outcome."""
-    counts = Counter(outcome for _, outcome, _, _ in episodes)
-    return f"{sum(counts.values())} episodes: " + ", ".join(
-        f"{n} {what}" for what, n in sorted(counts.items())
-    )
+    return [episode for bag in bags_in(folder) for episode in episodes_of(bag)]

@@ -1,4 +1,4 @@
-"""What a session is asked to record and what it reports; plain files, no ROS."""
+"""What a session is asked to record; passed to its process as JSON, no ROS."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dexpie_training.serial import write_json
+from dexpie.collection import Collection
+from dexpie_core.collection import CollectionPlan
 
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What the session records; passed to its process as JSON."""
+    """What the session records, into the folder that the graph's recorder has."""
 
+    out: str
     task: str
     kind: str  # demonstration or rollout
-    seeds: tuple[int, ...]
-    results: str  # JSON file that is written after every episode
-    stage: str = "initial"
-    policy_id: str = ""
-    operator: str = "virtual"
-    limit_s: float = 20.0
-
-
-@dataclass(frozen=True)
-class EpisodeRecord:
-    """One episode as the session saw it."""
-
+    stages: tuple[str, ...]
+    episodes: int
     seed: int
-    kind: str
-    outcome: str
-    reason: str
-    duration_s: float
-    bag: str
+    corrections: bool
+    policy_id: str = ""
+    operator: str = "virtual"  # virtual, human or none
+    limit_s: float = 0.0  # an episode that is not done after so long has failed; 0: the operator judges
+    simulated: bool = True  # the scene is reset by service
 
+    @property
+    def collection(self) -> Collection:
+        plan = CollectionPlan(self.stages, self.episodes, self.seed, self.corrections)
+        return Collection(Path(self.out), self.task, self.kind, self.policy_id, plan)
 
-def write_results(records: list[EpisodeRecord], path: Path) -> None:
-    """Write what was recorded so far, whole or not at all."""
-    write_json(path, [asdict(record) for record in records])
+    @property
+    def by_person(self) -> bool:
+        """Whether a person prepares the scene and judges the episode."""
+        return self.operator == "human"
 
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
 
-def read_results(path: Path) -> list[EpisodeRecord]:
-    """What a session wrote; nothing when it wrote nothing."""
-    return [EpisodeRecord(**entry) for entry in json.loads(path.read_text())] if path.exists() else []
+    @classmethod
+    def from_json(cls, text: str) -> SessionOptions:
+        fields = json.loads(text)
+        return cls(**{**fields, "stages": tuple(fields["stages"])})

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
@@ -75,15 +75,37 @@ def run_in_workers(
     workers: int = 0,
 ) -> Iterator[Result]:
     """Results of `work(item)` as they come; each worker calls `prepare(*arguments)` once before."""
+    waiting = iter(items)
     count = min(workers or default_workers(), len(items))
-    if count == 0:
-        return
+    return run_as_taken(work, lambda: next(waiting, None), prepare, arguments, count)
+
+
+def run_as_taken(
+    work: Callable[[Item], Result],
+    take: Callable[[], Item | None],
+    prepare: Callable[..., None],
+    arguments: tuple[Any, ...] = (),
+    workers: int = 0,
+) -> Iterator[Result]:
+    """As run_in_workers, with items that depend on the results so far.
+
+    `take()` gives the next item, or None where there is none before another result has been consumed; it is
+    called whenever a worker is free. The end is reached when it gives none and nothing is under way.
+    """
     context = multiprocessing.get_context("spawn")
     cancelled = context.Event()
+    count = workers or default_workers()
     pool = ProcessPoolExecutor(count, context, _initialise, (os.getpid(), cancelled, prepare, arguments))
     try:
-        for future in as_completed([pool.submit(_do, work, item) for item in items]):
-            yield future.result()
+        under_way: set[Future[Result]] = set()
+        while True:
+            while len(under_way) < count and (item := take()) is not None:
+                under_way.add(pool.submit(_do, work, item))
+            if not under_way:
+                return
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
     except BrokenProcessPool as error:
         raise DexpieError("a worker process ended abruptly; its last lines are above") from error
     finally:

@@ -13,8 +13,8 @@ from dexpie_core.errors import DexpieError, UsageError
 
 WRONG_USE = [
     ("", "no command given; see: dexpie --help"),
-    ("fly", "no command 'fly'; choose from up, collect"),
-    ("train", "no command 'train' alone; choose from train actor"),
+    ("fly", "no command 'fly'; choose from up, collect, console"),
+    ("train", "no command 'train' alone; choose from train "),
     ("plot nonsense", "no command 'plot nonsense'; choose from plot curve"),
     ("up", "--task is missing (see: dexpie up --help)"),
     ("up --task cup", "--task cup: no such task; choose from bottle, drawer, lid"),
@@ -23,9 +23,24 @@ WRONG_USE = [
         "--operator virtual: acts in the simulated cell only",
     ),
     (
-        "collect --task bottle --out new --hardware real",
-        "--hardware real: collecting at the cell is not part",
+        "collect --task bottle --out new --hardware real --operator virtual",
+        "--operator virtual: acts in the simulated cell only",
     ),
+    (
+        "collect --task bottle --out new --hardware real --operator none --policy full",
+        "--operator none: at the real cell a person judges",
+    ),
+    (
+        "collect --task bottle --out new --operator human --lockstep",
+        "--operator human: a person works in real time",
+    ),
+    ("collect --task bottle --out new --ready-timeout 0", "--ready-timeout 0: must be more than 0 s"),
+    ("collect --task bottle --out new --operator none", "--operator none: nobody would demonstrate"),
+    (
+        "collect --task bottle --out new --stages all",
+        "--stages all: not a choice; choose from initial, staged",
+    ),
+    ("collect --task bottle --out new --config missing", "missing: no such file; copy and edit"),
     (
         "collect --task bottle --out new --lockstep --hardware emulated",
         "--hardware emulated: runs on the ROS graph",

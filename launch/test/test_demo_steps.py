@@ -19,7 +19,6 @@ from dexpie.demo_steps import (
     evaluation_is_of,
     unfinished_run,
 )
-from dexpie.episodes import outcome_counts
 from dexpie.table import table
 from dexpie_core.errors import UsageError
 
@@ -79,12 +78,10 @@ def test_a_run_is_resumed_on_its_own_dataset_only(tmp_path: Path) -> None:
     assert not run.exists(), "a run on another dataset makes room"
 
 
-def test_tables_and_counts() -> None:
+def test_columns_of_numbers_are_flush_right() -> None:
     assert table(["seed", "outcome"], [(3, "success"), (12, "failure")]) == (
         "seed  outcome\n----  -------\n   3  success\n  12  failure"
     )
-    rows = [(0, "success", "", 1.0), (1, "failure", "fell", 2.0), (2, "success", "", 3.0)]
-    assert outcome_counts(rows) == "3 episodes: 1 failure, 2 success"
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from dexpie.worker_pool import check_cancelled, run_in_workers
+from dexpie.worker_pool import check_cancelled, run_as_taken, run_in_workers
 from dexpie_core.errors import DexpieError
 
 _prepared: list[int] = []
@@ -52,6 +52,25 @@ def test_every_item_is_done_once_in_workers_that_are_prepared_once() -> None:
 
 def test_nothing_to_do_starts_nothing() -> None:
     assert list(run_in_workers(add, [], prepare, (0,))) == []
+
+
+def test_an_item_may_depend_on_the_results_before_it() -> None:
+    results: list[int] = []
+    most = 3
+
+    def take() -> int | None:
+        """The sum so far, once nothing else is under way."""
+        waiting = len(taken) > len(results)
+        if waiting or len(taken) == most:
+            return None
+        taken.append(1 + sum(results))
+        return taken[-1]
+
+    taken: list[int] = []
+    for value, _, _ in run_as_taken(add, take, prepare, (10,), workers=2):
+        results.append(value)
+    assert taken == [1, 12, 34]
+    assert results == [11, 22, 44]
 
 
 def test_an_error_of_a_worker_arrives_as_it_is() -> None:

@@ -17,10 +17,15 @@ Floats = NDArray[np.float64]
 ALIGNMENT_RULE: Final = (
     "anchor: stamp of the front image, where there are images, else of /executor/action; within the "
     "episode's start and end; thinned to a regular grid where images come faster than the rate. "
-    "Every stream: the message whose header stamp is nearest to the anchor, if within tolerance. "
+    "Every stream: the message whose header stamp is nearest to the anchor, if within tolerance; only "
+    "messages stamped within the episode count. "
     "Action: the nearest /executor/action, shifted by action_offset_rows. A row with a stream outside "
     "tolerance is left out and counted."
 )
+
+
+class MissingStreamError(DexpieError):
+    """An episode without a stream that every row needs."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def thin_to_rate(stamps: Ints, rate_hz: float) -> Ints:
 
 
 def align(episode: BagEpisode, config: AlignmentConfig) -> AlignedEpisode:
-    """Rows of an episode; DexpieError where a stream that every row needs is missing."""
+    """Rows of an episode; MissingStreamError where a stream that every row needs is missing."""
     cameras = [c for c in topics.CAMERAS if config.use_images and _image_topic(c) in episode.streams]
     anchors = _anchors(episode, cameras, config)
     needed = [topics.EXECUTED_ACTION, topics.JOINT_STATES, topics.TCP_POSE, topics.HAND_STATE]
@@ -90,7 +95,7 @@ def align(episode: BagEpisode, config: AlignmentConfig) -> AlignedEpisode:
     for name in names:
         stream = episode.streams.get(name)
         if stream is None or not stream.stamps_ns:
-            raise DexpieError(f"{episode.where}: topic {name} has no messages in it")
+            raise MissingStreamError(f"{episode.where}: topic {name} has no messages in it")
         stamps = stream.stamps()
         taken[name] = nearest(anchors, stamps)
         errors[name] = np.abs(stamps[taken[name]] - anchors) * 1e-9
@@ -140,7 +145,7 @@ def _anchors(episode: BagEpisode, cameras: list[str], config: AlignmentConfig) -
     name = _image_topic(cameras[0]) if cameras else topics.EXECUTED_ACTION.name
     stream = episode.streams.get(name)
     if stream is None:
-        raise DexpieError(f"{episode.where}: topic {name} has no messages in it")
+        raise MissingStreamError(f"{episode.where}: topic {name} has no messages in it")
     stamps = stream.stamps()
     stamps = stamps[(stamps >= episode.start_ns) & (stamps <= episode.end_ns)]
     return thin_to_rate(np.unique(stamps), config.rate_hz)

@@ -40,13 +40,7 @@ class ActorData:
 
     def observations(self, positions: NDArray[np.int64]) -> ObservationBatch:
         """Observations at these positions, float32."""
-        rows, data = self.rows[positions], self.dataset
-
-        def tensor(column: NDArray[np.generic]) -> Tensor:
-            return torch.from_numpy(np.asarray(column[rows], dtype=np.float32))
-
-        state = None if data.state is None else tensor(data.state)
-        return ObservationBatch(tensor(data.arm_q), tensor(data.tcp_pose), tensor(data.hand_q), state)
+        return observations(self.dataset, self.rows[positions])
 
     def relative_chunks(self, positions: NDArray[np.int64]) -> Tensor:
         """Relative chunks (B, H, 15) at these positions, float32."""
@@ -63,6 +57,16 @@ class ActorData:
             low = np.minimum(low, block.min(axis=0))
             high = np.maximum(high, block.max(axis=0))
         return low, high
+
+
+def observations(dataset: Dataset, rows: NDArray[np.int64]) -> ObservationBatch:
+    """Proprioception and simulated state of rows (B,), float32."""
+
+    def tensor(column: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.asarray(column[rows], dtype=np.float32))
+
+    state = None if dataset.state is None else tensor(dataset.state)
+    return ObservationBatch(tensor(dataset.arm_q), tensor(dataset.tcp_pose), tensor(dataset.hand_q), state)
 
 
 def _relative(windows: Windows, rows: NDArray[np.int64]) -> Tensor:

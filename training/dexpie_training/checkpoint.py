@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dexpie_core.errors import UsageError
 from dexpie_training.config import ActorConfig
@@ -28,6 +28,7 @@ RUN_FILE: Final = "run.json"
 META_FILE: Final = "checkpoint.json"
 MODEL_FILE: Final = "model.safetensors"
 TRAINING_FILE: Final = "training.safetensors"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,16 @@ class Checkpoint:
         return f"{self.meta['method']}-{self.meta['model_sha256'][:10]}"
 
     def actor_config(self) -> ActorConfig:
-        """The actor's configuration; UsageError where it is of another version."""
+        """The actor's configuration; UsageError where it is of another version, or no actor."""
+        return self.config_of("actor", ActorConfig)
+
+    def config_of(self, kind: str, config_type: type[T]) -> T:
+        """Configuration of a run of this kind, actor or critic; UsageError where it is another one."""
+        if self.meta.get("kind", kind) != kind:
+            needed = "an actor" if kind == "actor" else "a critic"
+            raise UsageError(f"{self.folder}: is of `dexpie train {self.meta['kind']}`, {needed} is needed")
         try:
-            return from_dict(ActorConfig, self.meta["config"])
+            return from_dict(config_type, self.meta["config"])
         except ValueError as error:
             raise UsageError(f"{self.folder}: configuration does not fit this version ({error})") from None
 
@@ -89,7 +97,7 @@ def find_checkpoint(path: Path | str, which: str = "latest") -> Checkpoint:
 def read_run(path: Path) -> dict[str, Any]:
     """run.json of a run folder; UsageError where it is not one."""
     if not path.exists():
-        raise UsageError(f"{path}: no such run or checkpoint; train one with `dexpie train actor`")
+        raise UsageError(f"{path}: no such run or checkpoint; train one with `dexpie train`")
     run = _read_json(path / RUN_FILE, "not a run or checkpoint folder")
     if run.get("format") != FORMAT:
         raise UsageError(f"{path / RUN_FILE}: not a run folder of format {FORMAT}")
@@ -136,6 +144,11 @@ class RunFolder:
         """Remove the folder of a run that came to nothing."""
         if not self.description["latest"]:
             shutil.rmtree(self.path, ignore_errors=True)
+
+    def record(self, **fields: Any) -> None:
+        """Add fields to run.json."""
+        self.description.update(fields)
+        self._write()
 
     def save(
         self,

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from dexpie_core import topics
 from dexpie_core.errors import DexpieError
 from dexpie_training import images, schema
-from dexpie_training.alignment import ALIGNMENT_RULE, AlignedEpisode, AlignmentConfig, align
+from dexpie_training.alignment import (
+    ALIGNMENT_RULE,
+    AlignedEpisode,
+    AlignmentConfig,
+    MissingStreamError,
+    align,
+)
 from dexpie_training.bag_episodes import BagEpisode, find_bags, read_episodes
 from dexpie_training.dataset_writer import DatasetWriter
 
@@ -45,6 +51,8 @@ class ConvertReport:
     rows: int
     left_out_rows: int
     skipped: dict[str, int]
+    remarks: tuple[str, ...]
+    """what each episode lacks and which were left out, one sentence each"""
     size_bytes: int
     elapsed_s: float
 
@@ -54,6 +62,7 @@ class ConvertReport:
             f"{self.out}: {self.episodes} episodes, {self.rows} rows from {self.bags} bags in "
             f"{self.elapsed_s:.1f} s ({self.size_bytes / 1e6 / max(self.elapsed_s, 1e-9):.0f} MB/s); "
             f"rows left out: {self.left_out_rows}; episodes skipped: {skipped}"
+            + "".join(f"\n  {remark}" for remark in self.remarks)
         )
 
 
@@ -85,24 +94,33 @@ class _Conversion:
         self._ids: set[str] = set()
         self._reports: list[dict[str, Any]] = []
         self._bags: list[dict[str, Any]] = []
+        self._left_out: list[dict[str, str]] = []
+        self._remarks: list[str] = []
         self.skipped: Counter[str] = Counter()
         self.bytes = 0
 
     def take(self, bag: Path) -> None:
         """Read one bag into the dataset."""
         found = 0
-        for episode in read_episodes(bag, margin_ns=int(self._alignment.tolerance_s * 1e9)):
+        for episode in read_episodes(bag):
             found += 1
-            reason = _skip_reason(episode)
+            reason, detail = _skip_reason(episode)
             if reason:
-                self.skipped[reason] += 1
+                self._skip(episode, reason, detail)
             else:
                 self._add(episode)
         if not found:
             self.skipped["bags without an episode"] += 1
+            self._remarks.append(f"{bag}: no episode starts or ends in it")
         size, digest = _bag_hash(bag)
         self.bytes += size
         self._bags.append({"name": bag.name, "path": str(bag), "bytes": size, "sha256": digest})
+
+    def _skip(self, episode: BagEpisode, reason: str, detail: str = "") -> None:
+        self.skipped[reason] += 1
+        why = f"{reason}: {detail}" if detail else reason
+        self._left_out.append({"episode_id": episode.start.episode_id, "bag": episode.bag.name, "why": why})
+        self._remarks.append(f"{episode.where}: left out, {why}")
 
     def _add(self, episode: BagEpisode) -> None:
         start, end = episode.start, episode.end
@@ -111,11 +129,15 @@ class _Conversion:
             raise DexpieError(
                 f"{episode.where}: this episode is already in the dataset, is the bag given twice?"
             )
-        self._ids.add(start.episode_id)
-        rows = align(episode, self._alignment)
-        if len(rows.stamp_ns) == 0:
-            self.skipped["without rows"] += 1
+        try:
+            rows = align(episode, self._alignment)
+        except MissingStreamError as error:
+            self._skip(episode, "without a needed stream", str(error).removeprefix(f"{episode.where}: "))
             return
+        if len(rows.stamp_ns) == 0:
+            self._skip(episode, "without rows", _left_out_text(rows))
+            return
+        self._ids.add(start.episode_id)
         self._check_layout(episode, rows)
         self._writer.append(
             {
@@ -129,6 +151,7 @@ class _Conversion:
                 "policy": start.policy_id,
                 "operator": start.operator_name,
                 "seed": int(start.seed),
+                "gaps": list(episode.gaps),
             },
             rows,
             {camera: _decode(episode, camera, chosen) for camera, chosen in rows.images.items()},
@@ -137,6 +160,9 @@ class _Conversion:
         self._kinds[start.kind] += 1
         self._tasks.add(start.task)
         self._reports.append(_episode_report(episode, rows))
+        self._remarks += [f"{episode.where}: {gap}" for gap in episode.gaps]
+        if rows.left_out:
+            self._remarks.append(f"{episode.where}: {_left_out_text(rows)}")
 
     def _check_layout(self, episode: BagEpisode, rows: AlignedEpisode) -> None:
         layout = (tuple(rows.images), episode.state_names if rows.state is not None else ())
@@ -149,8 +175,9 @@ class _Conversion:
 
     def finish(self, options: ConvertOptions, began: float) -> ConvertReport:
         if not self._reports:
-            reasons = ", ".join(f"{n} {why}" for why, n in self.skipped.items()) or "no bags"
-            raise DexpieError(f"no episode to convert in {', '.join(map(str, options.bags))} ({reasons})")
+            raise DexpieError(
+                f"no episode to convert in {', '.join(map(str, options.bags))}: {'; '.join(self._remarks)}"
+            )
         cameras, state_names = self._layout or ((), ())
         left_out = sum(report["anchors"] - report["rows"] for report in self._reports)
         meta = {
@@ -167,7 +194,9 @@ class _Conversion:
                 "outcomes": dict(self._outcomes),
                 "kinds": dict(self._kinds),
                 "skipped": dict(self.skipped),
+                "episodes_with_gaps": sum(bool(report["gaps"]) for report in self._reports),
             },
+            "episodes_left_out": self._left_out,
             "bags": self._bags,
             "report": self._reports,
         }
@@ -175,14 +204,30 @@ class _Conversion:
         out = self._writer.finish(meta)
         elapsed = time.monotonic() - began
         return ConvertReport(
-            out, len(self._bags), len(self._reports), rows, left_out, dict(self.skipped), self.bytes, elapsed
+            out,
+            len(self._bags),
+            len(self._reports),
+            rows,
+            left_out,
+            dict(self.skipped),
+            tuple(self._remarks),
+            self.bytes,
+            elapsed,
         )
 
 
-def _skip_reason(episode: BagEpisode) -> str:
+def _skip_reason(episode: BagEpisode) -> tuple[str, str]:
+    """Why an episode is left out and the detail; empty where it is taken."""
+    if not episode.started:
+        return "without a start", "the recording began after it"
     if episode.end is None:
-        return "without an end"
-    return "discarded" if episode.end.outcome == "discard" else ""
+        return "without an end", "the recording ends before it"
+    return ("discarded", episode.end.reason) if episode.end.outcome == "discard" else ("", "")
+
+
+def _left_out_text(rows: AlignedEpisode) -> str:
+    streams = ", ".join(f"{topic} {count}" for topic, count in sorted(rows.left_out.items()))
+    return f"{rows.anchors - len(rows.stamp_ns)} of {rows.anchors} rows left out ({streams or 'no anchors'})"
 
 
 def _episode_report(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]:
@@ -192,6 +237,7 @@ def _episode_report(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]
         "anchors": rows.anchors,
         "rows": len(rows.stamp_ns),
         "left_out": rows.left_out,
+        "gaps": list(episode.gaps),
         "worst_error_ms": {topic: round(1e3 * error, 3) for topic, error in rows.worst_error_s.items()},
     }
 
@@ -215,7 +261,7 @@ def _decode(episode: BagEpisode, camera: str, chosen: NDArray[np.int64]) -> NDAr
 def _bag_hash(bag: Path) -> tuple[int, str]:
     """Bytes and SHA-256 of a bag's storage files."""
     digest, size = hashlib.sha256(), 0
-    for file in sorted(p for p in bag.iterdir() if p.suffix in (".mcap", ".db3")):
+    for file in sorted(p for p in bag.iterdir() if p.suffix in (".mcap", ".db3", ".zstd")):
         with file.open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())
         size += file.stat().st_size

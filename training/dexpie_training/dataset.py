@@ -103,7 +103,7 @@ def _read_table(file: Path, expected: pa.Schema) -> pa.Table:
         table = pq.read_table(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise DexpieError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
-    missing = set(expected.names) - set(table.schema.names)
+    missing = set(expected.names) - set(table.schema.names) - schema.OPTIONAL_COLUMNS
     if missing:
         raise DexpieError(f"{file}: columns {', '.join(sorted(missing))} are missing")
     return table.combine_chunks()

@@ -80,7 +80,9 @@ class DatasetWriter:
         """Add one episode; `episode` has the columns of episodes.parquet that are not positions."""
         count = len(rows.stamp_ns)
         index = len(self._episodes)
-        self._episodes.append({**episode, "episode": index, "length": count, "first_row": self.rows})
+        self._episodes.append(
+            {"gaps": [], **episode, "episode": index, "length": count, "first_row": self.rows}
+        )
         values: dict[str, NDArray[Any]] = {
             "episode": np.full(count, index),
             "step": np.arange(count),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dexpie_training import schema
-from dexpie_training.checkpoint import META_FILE, RUN_FILE, find_checkpoint, read_run
+from dexpie_training.checkpoint import META_FILE, RUN_FILE, Checkpoint, find_checkpoint, read_run
+from dexpie_training.critic_config import CriticConfig
 from dexpie_training.dataset import Dataset
 
 
@@ -61,10 +62,10 @@ def describe_dataset(path: Path) -> str:
 def describe_run(path: Path) -> str:
     """Method, size, data, checkpoints and last losses of a run or checkpoint."""
     checkpoint = find_checkpoint(path)
-    meta, config = checkpoint.meta, checkpoint.actor_config()
+    meta = checkpoint.meta
     data, held_out = meta["dataset"], meta.get("held_out_loss")
-    unet, encoder, diffusion = config.unet, config.encoder, config.diffusion
     size = sum(f.stat().st_size for f in checkpoint.folder.rglob("*") if f.is_file())
+    network = _critic_lines if meta.get("kind") == "critic" else _actor_lines
     lines = [
         ("checkpoint", f"{checkpoint.folder}, {checkpoint.policy_id}, {_megabytes(size)}"),
         ("trained", f"{meta['method']}, {meta['step']} steps in {float(meta['elapsed_s']) / 60:.1f} min"),
@@ -74,13 +75,7 @@ def describe_run(path: Path) -> str:
             f"{data['path']}, {data['task']}, {data['episodes']} episodes, "
             f"content {data['content_sha256'][:12]}",
         ),
-        ("network", f"{'-'.join(map(str, unet.down_dims))}, prefix marking {unet.prefix_marking}"),
-        ("sees", f"encoder {encoder.kind}, proprioception {', '.join(encoder.proprioception)}"),
-        (
-            "chunk",
-            f"{config.horizon} steps at {data['rate_hz']:g} Hz, prefix up to {diffusion.max_delay}, "
-            f"{diffusion.sample_steps} denoising steps ({diffusion.prediction})",
-        ),
+        *network(checkpoint),
         ("code", str(meta["code_version"])),
     ]
     if (path / RUN_FILE).is_file():
@@ -93,6 +88,32 @@ def describe_run(path: Path) -> str:
             ),
         )
     return _table(lines)
+
+
+def _actor_lines(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    config = checkpoint.actor_config()
+    unet, encoder, diffusion = config.unet, config.encoder, config.diffusion
+    rate_hz = checkpoint.meta["dataset"]["rate_hz"]
+    return [
+        ("network", f"{'-'.join(map(str, unet.down_dims))}, prefix marking {unet.prefix_marking}"),
+        ("sees", f"encoder {encoder.kind}, proprioception {', '.join(encoder.proprioception)}"),
+        (
+            "chunk",
+            f"{config.horizon} steps at {rate_hz:g} Hz, prefix up to {diffusion.max_delay}, "
+            f"{diffusion.sample_steps} denoising steps ({diffusion.prediction})",
+        ),
+    ]
+
+
+def _critic_lines(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    config = checkpoint.config_of("critic", CriticConfig)
+    returns = config.returns
+    fitted = f"{config.crossfit} cross-fitted critics" if config.crossfit else "one critic"
+    return [
+        ("network", f"{fitted}, {'-'.join(map(str, config.hidden_dims))}, {config.bins.count} values"),
+        ("sees", f"encoder {config.encoder}, proprioception {', '.join(config.proprioception)}"),
+        ("returns", f"longest episode {returns.max_length_steps} steps, failures {returns.failure_return}"),
+    ]
 
 
 def _table(lines: list[tuple[str, str]]) -> str:

@@ -60,8 +60,10 @@ EPISODES_SCHEMA: Final = pa.schema(
         ("seed", pa.uint64()),
         ("length", pa.int32()),  # rows
         ("first_row", pa.int64()),
+        ("gaps", pa.list_(pa.string())),  # what the recording lacks, one sentence a stream
     ]
 )
+OPTIONAL_COLUMNS: Final = frozenset({"gaps"})  # datasets from before them are read too
 
 
 def read_meta(path: Path) -> dict[str, Any]:

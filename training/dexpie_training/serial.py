@@ -7,6 +7,8 @@ import types
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from dexpie_core.errors import UsageError
+
 T = TypeVar("T")
 
 
@@ -42,6 +44,23 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint in (int, float, str, bool) and type(value) is not hint:
         raise ValueError(f"{where} {value!r} is not {hint.__name__}")
     return value
+
+
+def read_provenance(file: Path, kind: str, version: int, missing: str) -> dict[str, Any]:
+    """The JSON beside a file made for a dataset, `<stem>.json`; UsageError where it is not of this kind.
+
+    missing: what to say and do where there is none.
+    """
+    source = file.with_suffix(".json")
+    try:
+        content = json.loads(source.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"{file}: {missing}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{source}: cannot be read ({error})") from None
+    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (kind, version):
+        raise UsageError(f"{source}: not of format {kind} {version}")
+    return content
 
 
 def write_json(file: Path, content: Any) -> None:

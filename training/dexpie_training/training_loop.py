@@ -1,6 +1,5 @@
 """The one training loop: accelerate, AdamW, warm-up and cosine, EMA, checkpoints, learning curve."""
 
-import csv
 import math
 import signal
 import sys
@@ -8,9 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,12 +20,10 @@ from tqdm import tqdm
 
 from dexpie_core.errors import DexpieError
 from dexpie_training.batches import batch_positions
-from dexpie_training.checkpoint import TRAINING_FILE, Checkpoint, RunFolder
+from dexpie_training.checkpoint import TRAINING_FILE, Checkpoint, RunFolder, find_checkpoint
 from dexpie_training.config import OptimiserConfig
+from dexpie_training.curve import CURVE_FIELDS, CURVE_FILE, CurveLog, truncate_curve
 from dexpie_training.ema import ParameterAverage
-
-CURVE_FILE: Final = "curve.csv"
-CURVE_FIELDS: Final = ("step", "elapsed_s", "train_loss", "held_out_loss", "learning_rate", "samples_per_s")
 
 
 class Learner(Protocol):
@@ -111,7 +107,7 @@ class TrainingLoop:
                 k: v.clone().to(parameter.device) if v.ndim else v.clone() for k, v in slots.items()
             }
         self.state = _State(checkpoint.step, float(checkpoint.meta["elapsed_s"]))
-        _truncate_curve(self.run.path / CURVE_FILE, checkpoint.step)
+        truncate_curve(self.run.path / CURVE_FILE, checkpoint.step)
 
     def train(self) -> Checkpoint | None:
         """Train to the end of the budget, or to Ctrl-C: either way the last state is saved."""
@@ -119,7 +115,10 @@ class TrainingLoop:
         self.state.window_began = (self.state.step, self.state.elapsed_s)
         generator = torch.Generator()
         checkpoint = None
-        with _InterruptFlag(self._request_stop), _Log(self.run.path, self.accelerator.is_main_process) as log:
+        with (
+            _InterruptFlag(self._request_stop),
+            CurveLog(self.run.path, self.accelerator.is_main_process) as log,
+        ):
             bar = tqdm(total=self.config.steps, initial=self.state.step, unit="step", **_bar_style())
             while not self._done() and not self._stop:
                 self._one_step(generator)
@@ -181,7 +180,7 @@ class TrainingLoop:
         self.ema.update(self.state.step)
         self.state.losses.append(loss.detach())
 
-    def _report(self, log: "_Log", bar: Any) -> None:
+    def _report(self, log: CurveLog, bar: Any) -> None:
         state = self.state
         if not state.losses:
             return
@@ -233,6 +232,14 @@ class TrainingLoop:
         return self.run.save(self.state.step, meta, self.ema.state_dict(), training, held_out)
 
 
+def run_loop(learner: Learner, config: LoopConfig, run: RunFolder, resume: bool) -> Checkpoint:
+    """Train from the start, or on from the latest checkpoint; the last checkpoint."""
+    loop = TrainingLoop(learner, config, run)
+    if resume:
+        loop.resume(find_checkpoint(run.path))
+    return loop.train() or find_checkpoint(run.path)
+
+
 def _load_prefixed(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
 
@@ -241,52 +248,6 @@ def _bar_style() -> dict[str, Any]:
     """A live bar on a terminal, a line every ten seconds elsewhere."""
     interactive = sys.stderr.isatty()
     return {"desc": "training", "dynamic_ncols": True, "mininterval": 0.5 if interactive else 10.0}
-
-
-def _truncate_curve(file: Path, step: int) -> None:
-    """Drop rows of the learning curve after `step`: they belong to work that was not saved."""
-    if not file.exists():
-        return
-    with file.open(newline="") as handle:
-        rows = [row for row in csv.DictReader(handle) if int(row["step"]) <= step]
-    with file.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, CURVE_FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-class _Log:
-    """curve.csv and TensorBoard, written as training goes."""
-
-    def __init__(self, folder: Path, active: bool) -> None:
-        self._folder, self._active = folder, active
-
-    def __enter__(self) -> "_Log":
-        if self._active:
-            from torch.utils.tensorboard import SummaryWriter
-
-            file = self._folder / CURVE_FILE
-            fresh = not file.exists()
-            self._handle = file.open("a", newline="")
-            self._csv = csv.DictWriter(self._handle, CURVE_FIELDS)
-            if fresh:
-                self._csv.writeheader()
-            self._board = SummaryWriter(str(self._folder / "tensorboard"))
-        return self
-
-    def write(self, values: dict[str, Any]) -> None:
-        if not self._active:
-            return
-        self._csv.writerow({k: "" if v is None else v for k, v in values.items()})
-        self._handle.flush()
-        for name, value in values.items():
-            if name != "step" and value is not None:
-                self._board.add_scalar(name, value, values["step"])
-
-    def __exit__(self, *_: object) -> None:
-        if self._active:
-            self._handle.close()
-            self._board.close()
 
 
 class _InterruptFlag:

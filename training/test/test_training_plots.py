@@ -80,6 +80,7 @@ def test_the_light_modules_do_not_import_torch() -> None:
     import sys
 
     modules = ("convert", "train_actor", "evaluate", "plots", "inspection", "dataset", "checkpoint", "config")
+    modules += ("train_critic", "make_labels", "make_features")
     code = (
         "import sys, "
         + ", ".join(f"dexpie_training.{m}" for m in modules)

@@ -121,8 +121,8 @@ class Demo:
         )
         self.say("    Every node is a process of its own; inference runs while the robot moves.")
         options = CollectOptions(
-            s.task, self.paths.ros_bags, s.ros_episodes, policy=self.paths.run, seed=ROS_SEED,
-            time_limit=s.ros_time_limit_s,
+            s.task, self.paths.ros_bags, s.ros_episodes, policy=self.paths.run, operator="none",
+            seed=ROS_SEED, time_limit=s.ros_time_limit_s,
         )  # fmt: skip
         record(options, listed=False, quiet=True)
         return [

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from dexpie.episode_tables import inspected_parts, stage_table
+from dexpie.episodes import RecordedEpisode, bags_in, episodes_of
 from dexpie.table import table
 from dexpie_core.errors import UsageError
 
@@ -23,36 +25,26 @@ class InspectOptions:
     """Bag folders, folders of bags, dataset folders or training run folders."""
 
 
-def bag_text(summary: BagSummary) -> str:
+def bag_text(summary: BagSummary, episodes: list[RecordedEpisode]) -> str:
     """Episodes, then topics with their rates, of one bag."""
-    episodes = table(
-        ["episode", "task", "stage", "kind", "seed", "policy", "outcome", "reason", "seconds"],
-        [(e.episode_id, e.task, e.stage, e.kind, e.seed, e.policy_id or "-", e.outcome or "(no end)",
-          e.reason or "-", f"{e.duration_s:.1f}") for e in summary.episodes],
-    )  # fmt: skip
+    head = (
+        f"bag {summary.path}: {summary.duration_s:.1f} s, {summary.message_count} messages, "
+        f"{summary.size_bytes / 1e6:.1f} MB"
+    )
     topics = table(
         ["topic", "type", "messages", "rate Hz", "period p50 ms", "jitter p99 ms", "max gap ms"],
         [(t.name, t.type, t.count, f"{t.rate_hz:.2f}", f"{1e3 * t.period_p50_s:.1f}",
           f"{1e3 * t.jitter_p99_s:.1f}", f"{1e3 * t.max_gap_s:.1f}") for t in summary.topics],
     )  # fmt: skip
-    head = (
-        f"bag {summary.path}: {summary.duration_s:.1f} s, {summary.message_count} messages, "
-        f"{summary.size_bytes / 1e6:.1f} MB"
-    )
-    return f"{head}\n\n{episodes}\n\n{topics}"
+    return "\n\n".join([head, *inspected_parts(episodes), topics])
 
 
 def bags_text(folder: Path, bags: list[Path]) -> str:
-    """One line a bag."""
-    from dexpie_bags.reader import summarise
-
-    rows = [
-        (bag.name, e.kind, e.stage, e.seed, e.outcome or "(no end)", f"{e.duration_s:.1f}",
-         summary.message_count, f"{summary.size_bytes / 1e6:.1f}")
-        for bag, summary in zip(bags, map(summarise, bags), strict=True) for e in summary.episodes
-    ]  # fmt: skip
-    header = ["bag", "kind", "stage", "seed", "outcome", "seconds", "messages", "MB"]
-    return f"{len(bags)} bags in {folder}\n\n{table(header, rows)}"
+    """The episodes of a folder of bags, and totals by stage."""
+    episodes = [episode for bag in bags for episode in episodes_of(bag, steps=True)]
+    size = sum(file.stat().st_size for bag in bags for file in bag.rglob("*") if file.is_file())
+    head = f"{len(bags)} bags in {folder}, {size / 1e6:.1f} MB"
+    return "\n\n".join([head, *inspected_parts(episodes), stage_table(episodes)])
 
 
 def describe(path: Path) -> str:
@@ -70,8 +62,8 @@ def describe(path: Path) -> str:
     if (path / "metadata.yaml").is_file():
         from dexpie_bags.reader import summarise
 
-        return bag_text(summarise(path))
-    bags = sorted(p.parent for p in path.glob("*/metadata.yaml")) if path.is_dir() else []
+        return bag_text(summarise(path), episodes_of(path, steps=True))
+    bags = bags_in(path) if path.is_dir() else []
     if bags:
         return bags_text(path, bags)
     raise UsageError(f"{path}: is no bag, folder of bags, dataset or training run")

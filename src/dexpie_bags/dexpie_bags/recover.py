@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import shutil
@@ -18,9 +19,10 @@ from mcap.stream_reader import CRCValidationError, StreamReader
 from rosbags.rosbag2.metadata import parse_qos
 from rosbags.typesys.store import Typestore
 
+from dexpie_bags.durable import lock_folder
 from dexpie_bags.reader import EVENT_TOPIC
 from dexpie_bags.typestore import deserialize, make, serialize, typestore
-from dexpie_bags.writer import PARTIAL_SUFFIX, EpisodeBagWriter, lock_folder
+from dexpie_bags.writer import PARTIAL_SUFFIX, EpisodeBagWriter, WriteError
 from dexpie_core.errors import DexpieError
 
 RECOVERING_SUFFIX = ".recovering"
@@ -61,7 +63,8 @@ class _Content:
 def recover_partials(folder: Path) -> list[Recovered]:
     """Turn every '.<name>.partial' in `folder` that no living process writes into a whole bag '<name>'.
 
-    The rebuilt bag ends with an EpisodeEvent END, outcome 'discard', unless its end had been recorded.
+    The rebuilt bag ends with an EpisodeEvent END, outcome 'discard', unless its end had been recorded. Where
+    the name is taken meanwhile it gets a number. A partial that finds no room is left for the next time.
     """
     results = []
     for leftover in sorted(Path(folder).glob(f".*{RECOVERING_SUFFIX}")):
@@ -74,17 +77,19 @@ def recover_partials(folder: Path) -> list[Recovered]:
             continue
         try:
             results.append(_recover(partial))
+        except WriteError as error:
+            log.warning("%s: not recovered, kept for the next start: %s", partial, error)
         finally:
             os.close(lock)
     return results
 
 
 def _recover(partial: Path) -> Recovered:
-    final = partial.parent / partial.name[1 : -len(PARTIAL_SUFFIX)]
     content = _read(partial)
-    if final.exists() or not content.messages:
+    if not content.messages:
         shutil.rmtree(partial)
-        return Recovered(partial, final if final.exists() else None, 0)
+        return Recovered(partial, None, 0)
+    final = _free_name(partial.parent / partial.name[1 : -len(PARTIAL_SUFFIX)])
     with EpisodeBagWriter(final, min_free_bytes=0, suffix=RECOVERING_SUFFIX) as writer:
         for channel in content.channels.values():
             schema = content.schemas[channel.schema_id]
@@ -98,6 +103,11 @@ def _recover(partial: Path) -> Recovered:
     shutil.rmtree(partial)
     log.warning("%s: the recorder was killed; %d messages recovered", bag, len(content.messages))
     return Recovered(partial, bag, len(content.messages))
+
+
+def _free_name(wanted: Path) -> Path:
+    names = itertools.chain([wanted], (wanted.with_name(f"{wanted.name}-{n}") for n in itertools.count(2)))
+    return next(name for name in names if not name.exists())
 
 
 def _digest(typename: str) -> str:

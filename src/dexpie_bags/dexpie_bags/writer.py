@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
+import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 from rosbags.interfaces import (
     Connection,
@@ -21,12 +23,17 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter
 
+from dexpie_bags.appender import Appender
+from dexpie_bags.durable import fsync, lock_folder
 from dexpie_bags.typestore import full_name, typestore
 from dexpie_core.errors import DexpieError
 
 PARTIAL_SUFFIX = ".partial"
 FLUSH_PERIOD_NS = 500_000_000  # what a kill can lose; the promise is one second
 MIN_FREE_BYTES = 512 * 2**20
+RESERVE_BYTES = 64 * 2**20
+BALLAST_BYTES = 8 * 2**20  # two chunks, the index of an hour and metadata.yaml take less
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _FOREVER = QosTime(9223372036, 854775807)
 
@@ -42,7 +49,11 @@ class TopicLike(Protocol):
     def qos(self) -> str: ...
 
 
-class DiskFullError(DexpieError):
+class WriteError(DexpieError):
+    """The disk refuses the recording. What it refused is kept in memory, and `finish` tries it again."""
+
+
+class DiskFullError(WriteError):
     """The file system has no room left for recording."""
 
 
@@ -64,6 +75,9 @@ class EpisodeBagWriter:
 
     While it is open it holds a lock on the partial folder, so that recovery leaves it alone. Not thread-safe:
     one thread writes. `write` flushes every half second of message time, which bounds what SIGKILL can lose.
+
+    Refuses to begin below `min_free_bytes` and to go on below `reserve_bytes` of free space (DiskFullError).
+    Room to close the bag is taken at the start, so that a disk filled by others cannot prevent it.
     """
 
     def __init__(
@@ -71,6 +85,7 @@ class EpisodeBagWriter:
         final_dir: Path,
         *,
         min_free_bytes: int = MIN_FREE_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
         suffix: str = PARTIAL_SUFFIX,
         custom_data: dict[str, str] | None = None,
     ) -> None:
@@ -79,18 +94,34 @@ class EpisodeBagWriter:
         for path in (self.final_dir, self.partial_dir):
             if path.exists():
                 raise DexpieError(f"{path} exists already: choose another name or remove it")
-        self._min_free_bytes = min_free_bytes
+        self._reserve_bytes = min(reserve_bytes, min_free_bytes)
         self.final_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._check_space()
+        self._check_space(min_free_bytes)
         # Nested, so that the files inside already have the names that they keep.
         self._content_dir = self.partial_dir / self.final_dir.name
+        self._ballast = self.partial_dir / "ballast"
         self._writer = Writer(self._content_dir, version=9, storage_plugin=StoragePlugin.MCAP)
         for key, value in (custom_data or {}).items():
             self._writer.set_custom_data(key, value)
-        self._writer.open()
-        self._lock_fd: int | None = lock_folder(self.partial_dir)
+        self._lock_fd: int | None = None
         self._connections: dict[str, Connection] = {}
         self._last_flush_ns: int | None = None
+        try:
+            self._open()
+        except BaseException:
+            self.discard()
+            raise
+
+    def _open(self) -> None:
+        with self._disk_errors("nothing was recorded"):
+            self._writer.open()
+            self._lock_fd = lock_folder(self.partial_dir)
+            storage = self._storage()
+            storage.bio.close()
+            storage.bio = cast(Any, Appender(storage.path))
+            if self._reserve_bytes:
+                with self._ballast.open("xb") as ballast:
+                    os.posix_fallocate(ballast.fileno(), 0, BALLAST_BYTES)
 
     def add_topic(self, topic: TopicLike) -> None:
         """Register a topic with its message definition and QoS; must come before its first message."""
@@ -124,6 +155,8 @@ class EpisodeBagWriter:
         except KeyError:
             raise DexpieError(f"topic {topic} was not added to bag {self.final_dir}") from None
         self._writer.write(connection, stamp_ns, cdr)
+        with self._disk_errors("the recording stops here"):
+            self._storage().bio.flush()
         self.flush_if_due(stamp_ns)
 
     def flush_if_due(self, now_ns: int) -> None:
@@ -139,28 +172,41 @@ class EpisodeBagWriter:
         storage = self._storage()
         if storage.chunk.msgs:
             storage.close_chunk()
-        storage.bio.flush()
-        self._check_space()
+        with self._disk_errors("the recording stops here"):
+            storage.bio.flush()
+        self._check_space(self._reserve_bytes)
 
     def finish(self) -> Path:
-        """Write index and metadata, make all durable, give the folder its name; returns the folder."""
+        """Write index and metadata, make all durable, give the folder its name; returns the folder.
+
+        Where that fails (WriteError), what was recorded stays in `partial_dir` for `recover_partials`.
+        """
+        try:
+            with self._disk_errors(f"the recording is kept in {self.partial_dir}"):
+                return self._finish()
+        finally:
+            self._unlock()
+
+    def _finish(self) -> Path:
+        self._ballast.unlink(missing_ok=True)
+        self._storage().bio.flush()
+        self._writer.close()
         if self.final_dir.exists():
             raise DexpieError(
                 f"{self.final_dir} appeared meanwhile: the recording is kept in {self.partial_dir}"
             )
-        self._writer.close()
         for path in self._content_dir.iterdir():
-            _fsync(path)
-        _fsync(self._content_dir)
+            fsync(path)
+        fsync(self._content_dir)
         os.rename(self._content_dir, self.final_dir)
         self.partial_dir.rmdir()
-        _fsync(self.final_dir.parent)
-        self._unlock()
+        fsync(self.final_dir.parent)
         return self.final_dir
 
     def discard(self) -> None:
         """Close and remove everything written; nothing remains."""
-        self._writer.abort()
+        with contextlib.suppress(OSError):  # what a full disk refuses is to be removed anyway
+            self._writer.abort()
         shutil.rmtree(self.partial_dir, ignore_errors=True)
         self._unlock()
 
@@ -180,13 +226,21 @@ class EpisodeBagWriter:
             raise DexpieError(f"bag {self.final_dir} is not open")
         return storage
 
-    def _check_space(self) -> None:
-        free = shutil.disk_usage(self.final_dir.parent).free
-        if free < self._min_free_bytes:
+    def _check_space(self, needed_bytes: int) -> None:
+        free = free_bytes(self.final_dir.parent)
+        if free < needed_bytes:
             raise DiskFullError(
                 f"{self.final_dir.parent}: {free / 2**20:.0f} MiB free, recording needs "
-                f"{self._min_free_bytes / 2**20:.0f} MiB: make room or record elsewhere"
+                f"{needed_bytes / 2**20:.0f} MiB: make room or record elsewhere"
             )
+
+    @contextlib.contextmanager
+    def _disk_errors(self, consequence: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kind = DiskFullError if error.errno in _NO_ROOM else WriteError
+            raise kind(f"{self.final_dir}: {error.strerror}: {consequence}") from error
 
     def _unlock(self) -> None:
         if self._lock_fd is not None:
@@ -194,20 +248,6 @@ class EpisodeBagWriter:
             self._lock_fd = None
 
 
-def lock_folder(folder: Path) -> int | None:
-    """A descriptor that holds an exclusive lock on a folder, or None where another process holds it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def free_bytes(folder: Path) -> int:
+    """What an ordinary user may still write on a folder's file system."""
+    return shutil.disk_usage(folder).free

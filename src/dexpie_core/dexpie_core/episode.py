@@ -32,10 +32,11 @@ class EpisodeStart:
 
 @dataclass(frozen=True)
 class EpisodeEnd:
-    """An episode is over."""
+    """An episode is over. gaps: what its recording lacks, one sentence a stream."""
 
     outcome: Outcome
     reason: str = ""
+    gaps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:

@@ -5,30 +5,19 @@ the rest to one step from the last command, and says what to send and what to re
 """
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dexpie_core.action_space import RATE_HZ, pack
-from dexpie_core.chunk_schedule import (
-    Acceptance,
-    Chunk,
-    ChunkSchedule,
-    PrefixRequest,
-    ScheduleConfig,
-)
-from dexpie_core.follower import Misalignment
-from dexpie_core.limits import (
-    Clamp,
-    CommandRefused,
-    MotionLimits,
-    check_action,
-    limit_step,
-    step_sizes,
-)
+from dexpie_core.action_space import pack
+from dexpie_core.alignment import AlignmentBounds
+from dexpie_core.chunk_schedule import Acceptance, Chunk, ChunkSchedule, PrefixRequest
+from dexpie_core.console_watch import ConsoleWatch
+from dexpie_core.executor_io import ExecutorConfig, HumanAction, ModeReply, Source, TickOutput
+from dexpie_core.limits import Clamp, CommandRefused, check_action, limit_step, step_sizes
 from dexpie_core.modes import (
+    DRIVING_MODES,
     EVENT_FOR_REQUEST,
     POLICY_MODES,
     Mode,
@@ -37,66 +26,7 @@ from dexpie_core.modes import (
 )
 from dexpie_core.se3 import Array
 
-
-class Source(IntEnum):
-    """Who decided the command. Values are those of dexpie_msgs/msg/ExecutedAction."""
-
-    HOLD = 0
-    POLICY = 1
-    HUMAN = 2
-
-
-@dataclass(frozen=True)
-class ExecutorConfig:
-    """Tick rate, bounds of a takeover, and the ages (seconds) after which an input counts as stale."""
-
-    rate_hz: float = RATE_HZ
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    limits: MotionLimits = field(default_factory=MotionLimits)
-    takeover_max_rotation_rad: float = 0.5
-    takeover_max_hand: float = 0.6
-    stale_state_s: float = 0.2
-    stale_human_s: float = 0.25
-    max_human_jump_m: float = 0.05
-    max_human_jump_rad: float = 0.262
-
-
-@dataclass(frozen=True)
-class HumanAction:
-    """What the follower wants: absolute action (15,), valid for the epoch it was clutched in."""
-
-    stamp_s: float
-    epoch: int
-    action: Array
-    misalignment: Misalignment
-
-
-@dataclass(frozen=True)
-class ModeReply:
-    """Answer to a request for a mode."""
-
-    accepted: bool
-    mode: Mode
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class TickOutput:
-    """One tick: what to send and what to record. command (15,) is None until the robot's pose is known."""
-
-    tick: int
-    command: Array | None
-    source: Source
-    mode: Mode
-    epoch: int
-    request: PrefixRequest | None = None
-    policy_wish: Array | None = None
-    clamped: Clamp = Clamp.NONE
-    starved: bool = False
-    chunk_sequence: int = 0
-    chunk_step: int = -1
-    mode_changed: bool = False
-    reason: str = ""
+__all__ = ["Executor", "ExecutorConfig", "HumanAction", "ModeReply", "Source", "TickOutput"]
 
 
 @dataclass(frozen=True)
@@ -131,6 +61,8 @@ class Executor:
         self._not_ready = "its state is not known"
         self._human: HumanAction | None = None
         self._human_executed: Array | None = None
+        self._coupled = True
+        self._console = ConsoleWatch(self.config.console_lost_s)
         self._switched_at_s = 0.0
         self._mode_changed = True
 
@@ -149,12 +81,16 @@ class Executor:
             refusal = f"{event.value} is not possible in {self.mode.name}"
         elif self.last_command is None or (target is not Mode.FAULT and not self._robot_ready):
             refusal = f"the robot is not ready: {self._not_ready}"
-        elif event is ModeEvent.TAKEOVER:
-            refusal = self._takeover_refusal(now_s)
+        elif target in DRIVING_MODES:
+            refusal = self._console.loss(now_s) or self._human_refusal(event, now_s)
         if refusal or target is None:
             self.counters["mode_requests_refused"] += 1
             return ModeReply(False, self.mode, refusal)
-        self._enter(target, event not in _EPOCH_KEEPERS, reason or event.value, now_s)
+        reason = reason or event.value
+        if event is ModeEvent.RECLUTCH:
+            self._reclutch(reason, now_s)
+        else:
+            self._enter(target, event not in _EPOCH_KEEPERS, reason, now_s)
         return ModeReply(True, self.mode)
 
     def request_target_mode(self, target: Mode, now_s: float, reason: str = "") -> ModeReply:
@@ -173,6 +109,15 @@ class Executor:
         """The newest wish of the operator; actions of another epoch only tell the misalignment."""
         self._human = human
 
+    def offer_console(self, now_s: float, leaving: bool = False) -> None:
+        """A life sign of the operator's console, or its goodbye: nothing drives on without it."""
+        if not leaving:
+            self._console.hear(now_s)
+            return
+        self._console.leave()
+        if self.mode in DRIVING_MODES:
+            self._apply(ModeEvent.STOP, now_s, "console left")
+
     def offer_state(self, stamp_s: float, tcp_T: ArrayLike, hand: ArrayLike, not_ready: str = "") -> None:
         """Measured TCP (4, 4) and hand (6,), and why arm or hand do not follow commands, empty where they do.
 
@@ -184,7 +129,12 @@ class Executor:
                 self._apply(ModeEvent.FAIL, stamp_s, not_ready)
             self._robot_ready = False
         elif not self._robot_ready:
-            self.last_command = pack(tcp_T, np.clip(np.asarray(hand, dtype=np.float64), 0.0, 1.0))
+            measured = pack(tcp_T, np.clip(np.asarray(hand, dtype=np.float64), 0.0, 1.0))
+            try:
+                self.last_command = check_action(measured)
+            except CommandRefused as error:
+                self._not_ready = f"its measured state cannot be: {error}"
+                return
             self._robot_ready = True
             self._enter(self.mode, new_epoch=True, reason="arm and hand are ready", now_s=stamp_s)
 
@@ -195,6 +145,8 @@ class Executor:
             return self._output(_Wish(), None, Clamp.NONE)
         if not self._robot_ready:
             return self._output(_Wish(), self.last_command, Clamp.NONE)
+        if self.mode in DRIVING_MODES and (loss := self._console.loss(now_s)):
+            self._apply(ModeEvent.STOP, now_s, loss)
         wish = self._wish(now_s)
         command, clamped, wish = self._bounded(wish, now_s)
         self.last_command = command
@@ -235,9 +187,10 @@ class Executor:
         if now_s - newest_s > self.config.stale_human_s:
             self._apply(ModeEvent.FAIL, now_s, f"no fresh tracker or glove for {now_s - newest_s:.2f} s")
             return _Wish()
-        if human is None or not fresh:
+        if not self._coupled:
             return _Wish()
-        return _Wish(Source.HUMAN, human.action)
+        # At the switch T_ee(t0) is what the human wants, so the first tick need not wait for the follower.
+        return _Wish(Source.HUMAN, human.action if human is not None and fresh else self.last_command)
 
     def _bounded(self, wish: _Wish, now_s: float) -> tuple[Array, Clamp, _Wish]:
         assert self.last_command is not None
@@ -257,8 +210,7 @@ class Executor:
     def _jumped(self, target: Array, now_s: float) -> bool:
         # Only checked targets come here: a broken one is refused and counted, it is no jump.
         previous, self._human_executed = self._human_executed, target
-        if previous is None:
-            return False
+        assert previous is not None
         jump_m, jump_rad, _ = step_sizes(previous, target)
         if jump_m <= self.config.max_human_jump_m and jump_rad <= self.config.max_human_jump_rad:
             return False
@@ -266,18 +218,28 @@ class Executor:
         self._apply(ModeEvent.FAIL, now_s, reason)
         return True
 
-    def _takeover_refusal(self, now_s: float) -> str:
+    def _human_refusal(self, event: ModeEvent, now_s: float) -> str:
+        """Why the operator cannot be coupled to the robot by this event; empty where it can, or is not."""
         human, config = self._human, self.config
+        if event is ModeEvent.RECLUTCH and now_s - self._switched_at_s < config.reclutch_min_s:
+            return f"the coupling was changed {now_s - self._switched_at_s:.2f} s ago: the same key twice?"
+        couples = event is ModeEvent.TAKEOVER or (event is ModeEvent.RECLUTCH and not self._coupled)
+        if not couples:
+            return ""
         if human is None or now_s - human.stamp_s > config.stale_human_s:
             return "no fresh tracker and glove"
-        rotation, hand = human.misalignment.rotation_rad, float(np.max(np.abs(human.misalignment.hand)))
-        if rotation > config.takeover_max_rotation_rad or hand > config.takeover_max_hand:
-            return (
-                f"not aligned: wrist {np.degrees(rotation):.0f} deg "
-                f"(at most {np.degrees(config.takeover_max_rotation_rad):.0f}), "
-                f"hand {hand:.2f} (at most {config.takeover_max_hand:.2f})"
-            )
-        return ""
+        bounds = AlignmentBounds(config.takeover_max_rotation_rad, config.takeover_max_hand)
+        if event is ModeEvent.TAKEOVER:
+            return bounds.refusal(human.misalignment)
+        # The wrist is turned back on purpose while the coupling is paused; fingers are absolute.
+        hand = bounds.hand_refusal(human.misalignment)
+        return f"not aligned: {hand}" if hand else ""
+
+    def _reclutch(self, reason: str, now_s: float) -> None:
+        coupled = not self._coupled
+        words = "coupled again" if coupled else "coupling paused"
+        self._enter(Mode.HUMAN, new_epoch=True, reason=f"{words} ({reason})", now_s=now_s)
+        self._coupled = coupled
 
     def _state_is_stale(self, now_s: float) -> bool:
         return self._state_stamp_s is not None and now_s - self._state_stamp_s > self.config.stale_state_s
@@ -294,7 +256,8 @@ class Executor:
         if new_epoch:
             self.epoch += 1
             self.schedule.reset(self.epoch)
-            self._human_executed = None
+            self._human_executed = self.last_command
+            self._coupled = True
 
     def _output(self, wish: _Wish, command: Array | None, clamped: Clamp) -> TickOutput:
         changed, self._mode_changed = self._mode_changed, False

@@ -14,20 +14,23 @@ from numpy.typing import ArrayLike
 from dexpie_core import se3
 from dexpie_core.action_space import HAND_DIM, pack, unpack
 from dexpie_core.se3 import Array
+from dexpie_core.tremor import TremorConfig, TremorFilter
 
 
 @dataclass(frozen=True)
 class FollowerConfig:
-    """Calibration of the tracker, and the blend of the hand at the switch.
+    """Calibration of the tracker, the filter against tremor, and the blend of the hand at the switch.
 
     tracker_to_wrist_rotvec_rad: rotation X, tracker axes in the TCP frame.
     world_to_base_rotvec_rad: rotation of the tracker's world in the arm's base frame. Only the
     alignment aid uses it; the teleoperation itself never relies on absolute tracker poses.
+    tremor: None for no filter.
     """
 
     tracker_to_wrist_rotvec_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
     world_to_base_rotvec_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
     hand_blend_s: float = 0.4
+    tremor: TremorConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class HumanFollower:
     def clutch(self, now_s: float, tracker_T: ArrayLike, command: ArrayLike) -> None:
         """Store the references: tracker pose (4, 4) and the last commanded action (15,) at the key press."""
         T_ee, hand = unpack(command)
+        # Begun anew: what it still had to catch up with belongs to the motion before the switch.
+        self._filter = TremorFilter(self.config.tremor, now_s, tracker_T) if self.config.tremor else None
         self._left = T_ee @ self._X @ se3.invert(tracker_T)
         self._hand_start = hand.copy()
         self._clutched_at_s = now_s
@@ -71,7 +76,10 @@ class HumanFollower:
         """
         if self._clutched_at_s is None:
             raise RuntimeError("clutch() the follower before asking for an action")
-        T_ee = self._left @ np.asarray(tracker_T, dtype=np.float64) @ self._X_inv
+        T_v = np.asarray(tracker_T, dtype=np.float64)
+        if self._filter is not None:
+            T_v = self._filter.step(now_s, T_v)
+        T_ee = self._left @ T_v @ self._X_inv
         weight = _smoothstep((now_s - self._clutched_at_s) / max(self.config.hand_blend_s, 1e-9))
         hand = (1.0 - weight) * self._hand_start + weight * np.asarray(glove_hand, dtype=np.float64)
         return pack(T_ee, hand)

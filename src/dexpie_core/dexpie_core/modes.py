@@ -22,6 +22,7 @@ class ModeEvent(Enum):
     ALIGN = "align"  # the operator announces a takeover
     CANCEL = "cancel"  # the operator gives the announced takeover up
     TAKEOVER = "takeover"  # the operator drives from now on
+    RECLUTCH = "reclutch"  # pause the operator's coupling, or couple again from where robot and hand are
     RELEASE = "release"  # hand back to the policy
     CHUNK_READY = "chunk_ready"  # the first chunk of the fresh epoch is there
     STOP = "stop"
@@ -42,6 +43,7 @@ TRANSITIONS: Final[dict[tuple[Mode, ModeEvent], Mode]] = {
     (Mode.ALIGNING, ModeEvent.TAKEOVER): Mode.HUMAN,
     (Mode.ALIGNING, ModeEvent.STOP): Mode.IDLE,
     (Mode.ALIGNING, ModeEvent.FAIL): Mode.FAULT,
+    (Mode.HUMAN, ModeEvent.RECLUTCH): Mode.HUMAN,
     (Mode.HUMAN, ModeEvent.RELEASE): Mode.RELEASING,
     (Mode.HUMAN, ModeEvent.STOP): Mode.IDLE,
     (Mode.HUMAN, ModeEvent.FAIL): Mode.FAULT,
@@ -56,9 +58,13 @@ TRANSITIONS: Final[dict[tuple[Mode, ModeEvent], Mode]] = {
 POLICY_MODES: Final = frozenset({Mode.AUTONOMOUS, Mode.ALIGNING, Mode.RELEASING})
 """Modes in which the chunk schedule is stepped."""
 
+DRIVING_MODES: Final = POLICY_MODES | {Mode.HUMAN}
+"""Modes in which policy or operator drive."""
+
 EVENT_FOR_REQUEST: Final[dict[tuple[Mode, Mode], ModeEvent]] = {
     (Mode.IDLE, Mode.AUTONOMOUS): ModeEvent.START,
     (Mode.HUMAN, Mode.AUTONOMOUS): ModeEvent.RELEASE,
+    (Mode.HUMAN, Mode.HUMAN): ModeEvent.RECLUTCH,
     (Mode.ALIGNING, Mode.AUTONOMOUS): ModeEvent.CANCEL,
     (Mode.AUTONOMOUS, Mode.ALIGNING): ModeEvent.ALIGN,
     (Mode.IDLE, Mode.HUMAN): ModeEvent.TAKEOVER,

@@ -6,6 +6,9 @@ rotation matrix (Zhou et al. 2019, "On the Continuity of Rotation Representation
 Quaternions are (x, y, z, w), as in geometry_msgs.
 """
 
+import math
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation, Slerp
@@ -17,7 +20,8 @@ def make(rotation: ArrayLike, position_m: ArrayLike) -> Array:
     """Transform (..., 4, 4) from a rotation matrix (..., 3, 3) and a position (..., 3)."""
     R = np.asarray(rotation, dtype=np.float64)
     p = np.asarray(position_m, dtype=np.float64)
-    T = np.zeros((*np.broadcast_shapes(R.shape[:-2], p.shape[:-1]), 4, 4))
+    single = R.ndim == 2 and p.ndim == 1
+    T = np.zeros((4, 4) if single else (*np.broadcast_shapes(R.shape[:-2], p.shape[:-1]), 4, 4))
     T[..., :3, :3] = R
     T[..., :3, 3] = p
     T[..., 3, 3] = 1.0
@@ -37,24 +41,39 @@ def rotation_from_6d(columns: ArrayLike) -> Array:
     Raises ValueError where the columns do not span a plane (zero, parallel, or not finite).
     """
     columns = np.asarray(columns, dtype=np.float64)
+    if columns.ndim == 1:
+        return _rotation_from_six(*columns[:6].tolist())
     a, b = columns[..., :3], columns[..., 3:6]
     x, x_ok = _normalised(a)
     y, y_ok = _normalised(b - np.sum(x * b, axis=-1, keepdims=True) * x)
     if not (np.all(x_ok) and np.all(y_ok)):
-        raise ValueError("6D rotation is degenerate: its two columns must be finite and not parallel")
-    return np.stack([x, y, _cross(x, y)], axis=-1)
+        raise ValueError(_DEGENERATE)
+    return np.stack([x, y, np.cross(x, y)], axis=-1)
 
 
-def _cross(a: Array, b: Array) -> Array:
-    # np.cross costs ten times the arithmetic on single vectors, and this runs several times a tick.
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+_DEGENERATE: Final = "6D rotation is degenerate: its two columns must be finite and not parallel"
+_SHORTEST: Final = 1e-8
+
+
+def _rotation_from_six(ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> Array:
+    # Several a tick, one at a time: plain floats cost a tenth of numpy, and give the same bits.
+    norm = math.sqrt(ax * ax + ay * ay + az * az)
+    if not _SHORTEST < norm < math.inf:
+        raise ValueError(_DEGENERATE)
+    ax, ay, az = ax / norm, ay / norm, az / norm
+    along = ax * bx + ay * by + az * bz
+    bx, by, bz = bx - along * ax, by - along * ay, bz - along * az
+    norm = math.sqrt(bx * bx + by * by + bz * bz)
+    if not _SHORTEST < norm < math.inf:
+        raise ValueError(_DEGENERATE)
+    bx, by, bz = bx / norm, by / norm, bz / norm
+    cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return np.array(((ax, bx, cx), (ay, by, cy), (az, bz, cz)))
 
 
 def _normalised(v: Array) -> tuple[Array, NDArray[np.bool_]]:
     norm = np.linalg.norm(v, axis=-1, keepdims=True)
-    ok = np.isfinite(norm) & (norm > 1e-8)
+    ok = np.isfinite(norm) & (norm > _SHORTEST)
     return v / np.where(ok, norm, 1.0), ok
 
 
@@ -107,12 +126,10 @@ def rotation_from_rotvec(rotvec_rad: ArrayLike) -> Array:
 def rotation_angle(R_a: ArrayLike, R_b: ArrayLike) -> Array:
     """Angle (rad, in [0, pi]) between rotations (..., 3, 3); accurate near 0 and near pi."""
     R = np.swapaxes(np.asarray(R_a, dtype=np.float64), -1, -2) @ np.asarray(R_b, dtype=np.float64)
-    trace = np.trace(R, axis1=-2, axis2=-1)
-    skew = np.stack(
-        [R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0], R[..., 1, 0] - R[..., 0, 1]], axis=-1
-    )
+    trace = R[..., 0, 0] + R[..., 1, 1] + R[..., 2, 2]
+    x, y, z = R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0], R[..., 1, 0] - R[..., 0, 1]
     # arctan2 keeps half the digits that arccos of the trace loses at both ends.
-    angle: Array = np.arctan2(np.linalg.norm(skew, axis=-1), trace - 1.0)
+    angle: Array = np.arctan2(np.sqrt(x * x + y * y + z * z), trace - 1.0)
     return angle
 
 

@@ -34,11 +34,16 @@ class _NeverExecuted(CallbackGroup):
 
 @dataclass(frozen=True)
 class Taken:
-    """One message (bytes where raw), when it arrived and when it was sent, ns since the epoch."""
+    """One message (bytes where raw), when it arrived and when it was sent, ns since the epoch.
+
+    `sequence` counts the messages of one publisher; None where the middleware does not tell both.
+    """
 
     message: Any
     received_ns: int
     sent_ns: int
+    publisher: bytes = b""
+    sequence: int | None = None
 
 
 class PolledSubscription:
@@ -68,7 +73,11 @@ class PolledSubscription:
             if taken is None:
                 return
             message, info = taken
-            self.latest = Taken(message, info["received_timestamp"], info["source_timestamp"])
+            publisher = bytes(info.get("publisher_gid", {}).get("data", b""))
+            sequence = info.get("publication_sequence_number") if publisher else None
+            self.latest = Taken(
+                message, info["received_timestamp"], info["source_timestamp"], publisher, sequence
+            )
             yield self.latest
 
     def newest(self) -> Taken | None:

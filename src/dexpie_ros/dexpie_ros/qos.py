@@ -30,6 +30,9 @@ def profile(spec: TopicSpec) -> QoSProfile:
 
 
 def recording_profile(spec: TopicSpec) -> QoSProfile:
-    """As `profile`, with a queue of at least two seconds so that a busy recorder misses nothing."""
-    depth = max(PROFILES[spec.qos].depth, int(2 * spec.rate_hz), 50)
+    """As `profile`, with a queue of at least two seconds so that a busy recorder misses nothing.
+
+    250: two seconds of an arm at 125 Hz, which is faster than its nominal rate.
+    """
+    depth = max(PROFILES[spec.qos].depth, int(2 * spec.rate_hz), 250)
     return _profile(depth, reliable=spec.qos != "sensor", latched=spec.qos == "latched")

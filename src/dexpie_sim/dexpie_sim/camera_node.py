@@ -16,12 +16,13 @@ from dexpie_ros.factory import make
 from dexpie_ros.looped import Level, LoopNode, Report
 from dexpie_ros.node import declare, parameter, run
 from dexpie_sim.camera_info import camera_info
+from dexpie_sim.camera_noise import Pictures, PixelNoise
+from dexpie_sim.camera_view import NS_PER_S, CameraView
 from dexpie_sim.config import CellConfig
 from dexpie_sim.render import SceneRenderer, encode_jpeg
 from dexpie_sim.scene import build_model
 from dexpie_sim.tasks import make_task
 
-NS_PER_S = 1_000_000_000
 POLL_RATE_HZ = 100.0
 
 
@@ -54,6 +55,7 @@ class CameraNode(LoopNode):
         except ValueError as error:
             raise UsageError(str(error)) from error
         self._renderer: SceneRenderer | None = None
+        self._noise: PixelNoise | None = None
         self._qpos = self.poll(topics.SIM_QPOS)
         self._compressed = {c: self.advertise(topics.compressed_image(c)) for c in topics.CAMERAS}
         self._raw = {c: self.advertise(topics.raw_image(c)) for c in topics.CAMERAS}
@@ -73,15 +75,20 @@ class CameraNode(LoopNode):
         taken = self._qpos.newest()
         if taken is None or self._renderer is None:
             return
-        state = np.asarray(taken.message.data)
-        stamp_ns = round(state[0] * NS_PER_S)
-        if 0 <= stamp_ns - self._last_ns < self._shortest_ns:
+        view = CameraView.decode(taken.message.data)
+        if 0 <= view.stamp_ns - self._last_ns < self._shortest_ns:
             return
-        self._last_ns = stamp_ns
-        for camera, image in self._renderer.render_all(state[1:]).items():
-            self._publish(camera, image, stamp_ns)
+        self._last_ns = view.stamp_ns
+        pictures = self._renderer.render_all(view.qpos, view.looks_seed)
+        for camera, image in self._noisy(pictures, view).items():
+            self._publish(camera, image, view.stamp_ns)
         self._images += 1
-        self._age_s = (time.time_ns() - stamp_ns) / NS_PER_S
+        self._age_s = (time.time_ns() - view.stamp_ns) / NS_PER_S
+
+    def _noisy(self, pictures: Pictures, view: CameraView) -> Pictures:
+        if self._noise is None or self._noise.counts != view.noise:
+            self._noise = PixelNoise(view.noise, self.parameters.width_px, self.parameters.height_px)
+        return self._noise.add(pictures, view.stamp_ns)
 
     def _publish(self, camera: str, image: NDArray[np.uint8], stamp_ns: int) -> None:
         jpeg = encode_jpeg(image, self.parameters.jpeg_quality)

@@ -6,7 +6,8 @@ the servo lag. Everything is expressed in the arm's `base` frame, which is MuJoC
 """
 
 import copy
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import mujoco
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike
 from dexpie_core import se3, ur5
 from dexpie_core.se3 import Array
 from dexpie_sim.config import SERVO_DAMPING_S, CellConfig
+from dexpie_sim.contacts import RobotContacts
 from dexpie_sim.model import hand as hand_model
 from dexpie_sim.scene import TCP_OFFSET, build_model
 from dexpie_sim.servo import FLANGE_FROM_TCP, ArmServo, HandServo, JointServo
@@ -54,6 +56,7 @@ class _Control:
     """Mutable state outside MuJoCo. owed_s: simulated time that `advance` still owes.
 
     peak_force_n: largest force of the robot on table and fixtures during the newest servo period.
+    seen: state vectors of the newest physics steps, as many as the cameras are late, the oldest first.
     """
 
     arm: ArmServo | JointServo
@@ -62,6 +65,7 @@ class _Control:
     over_force_steps: int = 0
     peak_force_n: float = 0.0
     owed_s: float = 0.0
+    seen: deque[Array] = field(default_factory=deque)
 
 
 class Cell:
@@ -75,7 +79,7 @@ class Cell:
         self.task.bind(self.model)
         self._steps_per_servo = round(self.config.servo_period_s / self.config.timestep_s)
         self._feed_forward_s = SERVO_DAMPING_S - self.config.servo_lag_s
-        self._find_bodies()
+        self._find_parts()
         self.reset()
 
     def reset(self, stage: str = "initial", seed: int = 0) -> None:
@@ -105,6 +109,7 @@ class Cell:
         if self.config.preset == "motors":
             self._control.arm = JointServo.at(self._control.arm.q_ref)
         mujoco.mj_forward(self.model, self.data)
+        self._control.seen = deque(maxlen=round(self.config.camera_latency_s / self.config.timestep_s))
 
     @property
     def protective_stop(self) -> bool:
@@ -125,6 +130,16 @@ class Cell:
     def qpos(self) -> Array:
         """State vector for `SceneRenderer`: joint positions, then the positions of movable fixtures."""
         return np.concatenate([self.data.qpos, self.data.mocap_pos.ravel()])
+
+    @property
+    def camera_qpos(self) -> Array:
+        """The state vector that a picture taken now shows: `camera_latency_s` old."""
+        return self._control.seen[0] if self._control.seen else self.qpos
+
+    @property
+    def looks_seed(self) -> int | None:
+        """What the looks of this episode are drawn from; None where they are fixed."""
+        return self._control.noise_seed if self.config.looks == "varied" else None
 
     @property
     def hand_target(self) -> Array:
@@ -188,11 +203,7 @@ class Cell:
 
     def holds_object(self) -> bool:
         """Whether the hand touches one of the task's objects."""
-        bodies = self._contact_bodies()
-        if bodies is None:
-            return False
-        is_object, is_robot = self._is_object[bodies], self._is_robot[bodies]
-        return bool(np.any((is_object[:, 0] & is_robot[:, 1]) | (is_object[:, 1] & is_robot[:, 0])))
+        return self._contacts.holds_object(self.data)
 
     def save(self) -> Snapshot:
         """The state, to the last bit."""
@@ -216,14 +227,10 @@ class Cell:
             raise TypeError("the preset 'motors' takes joint references: use set_arm_joints")
         return arm
 
-    def _find_bodies(self) -> None:
+    def _find_parts(self) -> None:
         model = self.model
-        names = [model.body(i).name for i in range(model.nbody)]
-        self._is_robot = np.array([name.startswith(("arm_", "hand", "flange")) for name in names])
-        fixtures = self.task.fixture_bodies()
-        self._is_fixture = np.array([name == "world" or i in fixtures for i, name in enumerate(names)])
-        objects = self.task.object_bodies()
-        self._is_object = np.array([i in objects for i in range(model.nbody)])
+        self._contacts = RobotContacts(model, self.task)
+        self._tcp_site = model.site("tcp").id
         first = [model.joint(name).qposadr[0] for name in hand_model.DRIVE_JOINTS]
         self._drive_order = np.array(first, dtype=int) - 6
         self._hand_qpos = np.array(
@@ -258,51 +265,36 @@ class Cell:
 
         At 0.5 m/s the path between two knots leaves the straight line by less than 0.05 mm.
         """
-        config, arm, period = self.config, self._control.arm, self.config.servo_period_s
-        self._control.peak_force_n = 0.0
+        config, control, data = self.config, self._control, self.data
+        arm, ctrl, period = control.arm, data.ctrl, config.servo_period_s
+        control.peak_force_n = 0.0
         start = arm.q_ref
         knot = arm.next_knot(period, config.control_period_s)
-        lead = self._feed_forward_s / period * (knot - start)
+        way = knot - start
+        lead = self._feed_forward_s / period * way
         steps = self._steps_per_servo
         for k in range(1, steps + 1):
-            reference = self._control.hand.step(self.data.time, config.timestep_s, config)
-            self.data.ctrl[6:] = hand_model.joint_targets(reference)
+            ctrl[6:] = hand_model.joint_targets(control.hand.step(data.time, config.timestep_s, config))
             if arm.follows:
-                arm.q_ref = start + (k / steps) * (knot - start)
-                self.data.ctrl[:6] = arm.q_ref + lead
-            mujoco.mj_step(self.model, self.data)
+                arm.q_ref = start + (k / steps) * way
+                ctrl[:6] = arm.q_ref + lead
+            if control.seen.maxlen:
+                control.seen.append(self.qpos)
+            mujoco.mj_step(self.model, data)
             self._check_stop()
 
     def _tcp(self) -> Array:
-        site = self.data.site("tcp")
-        return se3.make(site.xmat.reshape(3, 3), site.xpos)
-
-    def _contact_bodies(self) -> np.ndarray | None:
-        if self.data.ncon == 0:
-            return None
-        bodies: np.ndarray = self.model.geom_bodyid[self.data.contact.geom]
-        return bodies
+        site, data = self._tcp_site, self.data
+        return se3.make(data.site_xmat[site].reshape(3, 3), data.site_xpos[site])
 
     def _check_stop(self) -> None:
         control = self._control
-        force_n = self._fixture_force()
+        force_n = self._contacts.fixture_force_n(self.data)
         control.peak_force_n = max(control.peak_force_n, force_n)
         over = force_n > self.config.stop_force_n
         control.over_force_steps = control.over_force_steps + 1 if over else 0
         if control.over_force_steps >= _STOP_STEPS and not control.arm.stopped:
             self._hold_here(stopped=True)
-
-    def _fixture_force(self) -> float:
-        bodies = self._contact_bodies()
-        if bodies is None:
-            return 0.0
-        robot, fixture = self._is_robot[bodies], self._is_fixture[bodies]
-        hits = np.nonzero((robot[:, 0] & fixture[:, 1]) | (robot[:, 1] & fixture[:, 0]))[0]
-        total, wrench = 0.0, np.empty(6)
-        for index in hits:
-            mujoco.mj_contactForce(self.model, self.data, int(index), wrench)
-            total += float(np.linalg.norm(wrench[:3]))
-        return total
 
     def _hold_here(self, stopped: bool) -> None:
         q = self.data.qpos[:6].copy()

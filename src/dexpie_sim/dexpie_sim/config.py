@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 PresetName = Literal["default", "ideal", "motors"]
 RangeName = Literal["train", "held_out"]
+LooksName = Literal["fixed", "varied"]
 PRESETS: tuple[PresetName, ...] = ("default", "ideal", "motors")
+LOOKS: tuple[LooksName, ...] = ("fixed", "varied")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class CellConfig:
     start_jitter_m: half width of the uniform variation of the TCP's start position.
     stop_force_n: contact force of arm or hand on table or platform that makes the arm stop. Assumed,
         below the 150 N usual in the arm's own safety configuration.
+    camera_latency_s: age of what a picture shows: stamped t, it shows the physics step nearest to
+        t - camera_latency_s, or the start of the episode. One frame of the cameras' 60 Hz
+        (facts/hardware.md 3.4): exposure and read-out, which a stamp on arrival does not know of.
+    camera_noise: standard deviation of the pixels' noise, in counts of 255. Assumed: read noise of a small
+        colour sensor in indoor light, after its own denoising.
+    looks: `fixed`, or `varied`: light, colours and camera poses drawn from the seed (ranges: looks.py).
     """
 
     task: str = "bottle"
@@ -42,10 +50,17 @@ class CellConfig:
     arm_noise_rad: float = 5e-5
     start_jitter_m: float = 0.015
     stop_force_n: float = 80.0
+    camera_latency_s: float = 1.0 / 60.0
+    camera_noise: float = 1.0
+    looks: LooksName = "fixed"
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise ValueError(f"cell.preset {self.preset!r} must be one of {', '.join(PRESETS)}")
+        if self.looks not in LOOKS:
+            raise ValueError(f"cell.looks {self.looks!r} must be one of {', '.join(LOOKS)}")
+        if self.camera_latency_s < 0.0 or self.camera_noise < 0.0:
+            raise ValueError("cell.camera_latency_s and cell.camera_noise must not be negative")
         steps = self.servo_period_s / self.timestep_s
         if abs(steps - round(steps)) > 1e-9 or steps < 1:
             raise ValueError("cell.servo_period_s must be a whole multiple of cell.timestep_s")
@@ -57,7 +72,7 @@ SERVO_DAMPING_S = 0.06
 """Damping over stiffness of the arm's joint servos: the lag without feed-forward, and the largest one."""
 
 
-_CHANGES: dict[PresetName, dict[str, float]] = {
+_CHANGES: dict[PresetName, dict[str, Any]] = {
     "default": {},
     "ideal": {
         "servo_lag_s": 0.0,
@@ -65,6 +80,8 @@ _CHANGES: dict[PresetName, dict[str, float]] = {
         "hand_speed_1_s": 20.0,
         "hand_noise": 0.0,
         "arm_noise_rad": 0.0,
+        "camera_latency_s": 0.0,
+        "camera_noise": 0.0,
     },
     "motors": {
         "servo_period_s": 0.008,

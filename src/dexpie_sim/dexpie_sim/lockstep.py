@@ -6,25 +6,32 @@ clock, so an episode is a function of its settings and its seed.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dexpie_core.action_space import pack, unpack
 from dexpie_core.chunk_schedule import Chunk
-from dexpie_core.episode import EpisodeEnd, EpisodeKind, EpisodeStart, Outcome
+from dexpie_core.episode import EpisodeEnd, EpisodeStart
 from dexpie_core.executor import Executor, ExecutorConfig, HumanAction, TickOutput
 from dexpie_core.follower import HumanFollower
 from dexpie_core.modes import Mode, ModeEvent
-from dexpie_core.observation import Observation, Policy
+from dexpie_core.observation import Observation
 from dexpie_core.retargeting import hand_from_glove
+from dexpie_sim.camera_noise import PixelNoise
 from dexpie_sim.cell import Cell, CellState
 from dexpie_sim.config import CellConfig
+from dexpie_sim.episode import EpisodeRequest, EpisodeResult, episode_id
+from dexpie_sim.interventions import InterventionLog
 from dexpie_sim.operator import OperatorConfig, OperatorSignals, VirtualOperator
 from dexpie_sim.recording import EpisodeRecorder
 from dexpie_sim.render import SceneRenderer
 from dexpie_sim.tasks.base import SceneReading
+
+__all__ = [
+    "EpisodeRequest", "EpisodeResult", "LockstepCell", "LockstepConfig", "Tick", "episode_id", "run_episode",
+    "with_inference",
+]  # fmt: skip
 
 EPOCH_S = 1_700_000_000
 """Simulated time of seed 0's start; each seed starts 1000 s later, so that bags never overlap."""
@@ -51,49 +58,6 @@ class LockstepConfig:
     def __post_init__(self) -> None:
         if self.latency_ticks < 0:
             raise ValueError("lockstep.latency_ticks must not be negative")
-
-
-@dataclass(frozen=True)
-class EpisodeRequest:
-    """One episode to run.
-
-    A demonstration needs no policy; a rollout needs one. record_dir: folder that receives the bag, or None.
-    cameras: render pictures for the bag. policy_images: render pictures for the policy.
-    """
-
-    kind: EpisodeKind = "demonstration"
-    stage: str = "initial"
-    seed: int = 0
-    policy: Policy | None = None
-    record_dir: Path | None = None
-    cameras: bool = True
-    policy_images: bool = False
-    pair_id: str = ""
-    max_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if (self.kind == "rollout") != (self.policy is not None):
-            raise ValueError("a rollout needs a policy, and a demonstration has none")
-
-
-@dataclass(frozen=True)
-class EpisodeResult:
-    """How an episode went. steps are ticks of 40 ms; counters are the executor's and the schedule's."""
-
-    seed: int
-    stage: str
-    kind: EpisodeKind
-    outcome: Outcome
-    reason: str
-    steps: int
-    duration_s: float
-    bag: Path | None
-    counters: dict[str, int]
-
-    @property
-    def success(self) -> bool:
-        """Whether the task was done."""
-        return self.outcome == "success"
 
 
 @dataclass(frozen=True)
@@ -128,7 +92,7 @@ class LockstepCell:
         self.executor = Executor(self.config.executor)
         self.executor.reset(pack(state.tcp_T, self.cell.hand_target))
         self.follower = HumanFollower(self.config.operator.follower)
-        self.operator.begin(request.seed, state)
+        self.operator.begin(request.seed, state, watching=request.correct)
         self.tick_index = 0
         self.start_ns = (EPOCH_S + 1000 * (request.seed % _SEEDS_BEFORE_WRAP)) * 10**9
         self._clutched_epoch = -1
@@ -152,10 +116,10 @@ class LockstepCell:
             self.now_s, state.tcp_T, state.hand, "arm: protective stop" if stopped else ""
         )
         signals, human = None, None
-        if self.request.policy is None:
-            signals, human = self._operate(state, scene)
-        elif self.tick_index == 0:
+        if self.request.policy is not None and self.tick_index == 0:
             self.executor.request_mode(ModeEvent.START, self.now_s)
+        if self.request.operated:
+            signals, human = self._operate(state, scene)
         arrived = self._deliver()
         output = self.executor.tick(self.now_s)
         if output.request is not None:
@@ -175,10 +139,13 @@ class LockstepCell:
         self.tick_index += 1
 
     def images(self) -> dict[str, NDArray[np.uint8]]:
-        """Pictures of both cameras now."""
+        """Pictures of both cameras, taken now: latency, noise and looks as the cell's settings say."""
+        width, height = self.config.image_width, self.config.image_height
         if self._renderer is None:
-            self._renderer = SceneRenderer(self.cell.model, self.config.image_width, self.config.image_height)
-        return self._renderer.render_all(self.cell.qpos)
+            self._renderer = SceneRenderer(self.cell.model, width, height)
+            self._noise = PixelNoise(self.config.cell.camera_noise, width, height)
+        pictures = self._renderer.render_all(self.cell.camera_qpos, self.cell.looks_seed)
+        return self._noise.add(pictures, self.stamp_ns)
 
     def close(self) -> None:
         """Free the renderer."""
@@ -250,20 +217,22 @@ def run_episode(
     """Run one episode to its verdict, a fault or the time limit; write its bag if asked to."""
     cell.reset(request)
     start = EpisodeStart(
-        episode_id=episode_id(cell.config.cell.task, request.kind, request.stage, request.seed),
+        episode_id=request.episode_id
+        or episode_id(cell.config.cell.task, request.kind, request.stage, request.seed),
         task=cell.config.cell.task,
         stage=request.stage,
         kind=request.kind,
         policy_id=request.policy.policy_id if request.policy is not None else "",
-        operator="virtual" if request.policy is None else "",
+        operator="virtual" if request.operated else "",
         seed=request.seed,
         pair_id=request.pair_id,
     )
     recorder = None
     if request.record_dir is not None:
         recorder = EpisodeRecorder(request.record_dir / start.episode_id, start, cell, request.cameras)
+    log = InterventionLog()
     try:
-        end = _run(cell, request, recorder, on_tick)
+        end = _run(cell, request, recorder, log, on_tick)
     except BaseException:
         if recorder is not None:
             recorder.discard()
@@ -279,23 +248,22 @@ def run_episode(
         cell.now_s,
         bag,
         cell.counters(),
+        tuple(log.interventions),
     )
-
-
-def episode_id(task: str, kind: str, stage: str, seed: int) -> str:
-    """Folder name of an episode's bag."""
-    return f"{task}_{kind}_{stage}_{seed:06d}"
 
 
 def _run(
     cell: LockstepCell,
     request: EpisodeRequest,
     recorder: EpisodeRecorder | None,
+    log: InterventionLog,
     on_tick: Callable[[Tick], None] | None,
 ) -> EpisodeEnd:
-    limit = request.max_steps or cell.cell.task.max_steps
+    limit = request.max_steps or cell.cell.task.max_steps * (2 if request.correct else 1)
     while True:
         tick = cell.tick()
+        if request.correct and tick.signals is not None:
+            log.tick(cell.tick_index, tick.output.mode, tick.signals.events, tick.signals.alarm)
         if recorder is not None:
             recorder.tick(tick)
         if on_tick is not None:

@@ -126,3 +126,15 @@ class Tremor:
         """Transform (4, 4) to be multiplied from the right."""
         values = np.sum(self._amplitudes * np.sin(self._omega * now_s + self._phases), axis=1)
         return se3.make(se3.rotation_from_rotvec(values[3:]), values[:3])
+
+
+def pursue(R: Array, goal: Array, dt_s: float, limit_rad_s: float, gain_1_s: float = 4.0) -> Array:
+    """Rotation (3, 3) after `dt_s` of turning after a goal (3, 3) that may move, slower the nearer it is.
+
+    A person who follows a slow target with the wrist lags by some quarter of a second.
+    """
+    rotvec = se3.rotvec_from_rotation(R.T @ goal)
+    angle = float(np.linalg.norm(rotvec))
+    step = min(1.0 - math.exp(-gain_1_s * dt_s), limit_rad_s * dt_s / max(angle, 1e-9))
+    turned: Array = R @ se3.rotation_from_rotvec(step * rotvec)
+    return turned

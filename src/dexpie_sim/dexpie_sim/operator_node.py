@@ -20,11 +20,13 @@ from dexpie_sim.cell import CellState
 from dexpie_sim.operator import VirtualOperator
 from dexpie_sim.tasks.base import SceneReading
 
-NS_PER_S = 1_000_000_000
+VIRTUAL = "virtual"
+"""Its name in the events of the episodes that it has a part in."""
 MODE_AFTER = {
     ModeEvent.TAKEOVER: Mode.HUMAN,
     ModeEvent.STOP: Mode.IDLE,
     ModeEvent.ALIGN: Mode.ALIGNING,
+    ModeEvent.CANCEL: Mode.AUTONOMOUS,
     ModeEvent.RELEASE: Mode.AUTONOMOUS,
 }
 
@@ -40,7 +42,10 @@ class OperatorParameters:
 
 
 class OperatorNode(LoopNode):
-    """Acts between the START and the END of a demonstration; at other times it rests its hand, devices on."""
+    """Acts between START and END of an episode that is its own; else it rests its hands, devices on.
+
+    It demonstrates, and it corrects the rollouts whose START names it as the operator ("virtual").
+    """
 
     def __init__(self) -> None:
         super().__init__("virtual_operator")
@@ -53,11 +58,12 @@ class OperatorNode(LoopNode):
         self._hand = self.poll(topics.HAND_STATE)
         self._scene = self.poll(topics.SCENE_STATE)
         self._mode = self.poll(topics.MODE)
+        self._action = self.poll(topics.EXECUTED_ACTION)
         self._events = self.poll(topics.EPISODE_EVENT)
         self._tracker = self.advertise(topics.TRACKER_POSE)
         self._glove = self.advertise(topics.GLOVE)
         self._keys = self.create_client(message_class("dexpie_msgs/srv/SetMode"), topics.SET_MODE_SERVICE)
-        self._begun = self._active = False
+        self._begun = self._active = self._watching = False
         self._phase = "waiting"
         self._tracker_share = 0.0
         self._refusals = 0
@@ -65,7 +71,7 @@ class OperatorNode(LoopNode):
 
     def step(self) -> None:
         """Look, move, press keys."""
-        for stream in (self._tcp, self._hand, self._scene, self._mode):
+        for stream in (self._tcp, self._hand, self._scene, self._mode, self._action):
             stream.newest()
         now_s = time.monotonic()
         event = self._events.newest()
@@ -76,10 +82,10 @@ class OperatorNode(LoopNode):
         if self._scene.latest is None or self._mode.latest is None:
             return
         if not self._begun:
-            self._begin(self.parameters.seed, now_s)
+            self._begin(self.parameters.seed, now_s, watching=False)
         mode = self._mode.latest.message
         signals = self._operator.step(
-            now_s, self._reading(), self._state(now_s), self._acting_mode(mode), messages.reference15(mode)
+            now_s, self._reading(), self._state(now_s), self._acting_mode(mode), self._command(mode)
         )
         self._publish(signals.tracker_T, signals.glove)
         self._phase = signals.phase
@@ -88,18 +94,26 @@ class OperatorNode(LoopNode):
                 self._press(key)
 
     def _take_event(self, event: Any, now_s: float) -> None:
-        """A demonstration begins or anything ends."""
-        self._active = int(event.event) == messages.EVENT_START and event.kind == "demonstration"
+        """An episode of its own begins, or anything ends."""
+        started = int(event.event) == messages.EVENT_START
+        watching = event.kind == "rollout" and event.operator_name == VIRTUAL
+        self._active = started and (watching or event.kind == "demonstration")
         if self._active:
-            self._begin(int(event.seed), now_s)
+            self._begin(int(event.seed), now_s, watching)
 
-    def _begin(self, seed: int, now_s: float) -> None:
-        self._operator.begin(seed, self._state(now_s), now_s)
-        self._begun = True
+    def _begin(self, seed: int, now_s: float, watching: bool) -> None:
+        self._operator.begin(seed, self._state(now_s), now_s, watching)
+        self._begun, self._watching = True, watching
 
     def _acting_mode(self, mode: Any) -> Mode:
-        """Between episodes the hands rest, whatever the mode."""
-        return messages.mode_of(mode) if self._active else Mode.AUTONOMOUS
+        """The mode; between episodes one in which it has nothing to do."""
+        return messages.mode_of(mode) if self._active else Mode.RELEASING
+
+    def _command(self, mode: Any) -> Array:
+        """Where the takeover began; before it, the newest command, as the alignment aid shows it."""
+        if self._action.latest is None or messages.mode_of(mode) is Mode.HUMAN:
+            return messages.reference15(mode)
+        return messages.action15(self._action.latest.message)
 
     def _state(self, now_s: float) -> CellState:
         """What a person sees of the robot: TCP and fingers, no joint angles."""
@@ -140,7 +154,8 @@ class OperatorNode(LoopNode):
         values = {"phase": self._phase, "refusals": self._refusals, **self.timing_values()}
         if not self._begun:
             return Report(Level.WARN, "waiting for arm, hand, scene and mode", values)
-        return Report(Level.OK, "demonstrating" if self._active else "resting", values)
+        doing = "watching" if self._watching else "demonstrating"
+        return Report(Level.OK, doing if self._active else "resting", values)
 
 
 def main() -> int:

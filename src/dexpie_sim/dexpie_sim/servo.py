@@ -129,7 +129,8 @@ class HandServo:
         while self.queue and self.queue[0][0] <= now_s + 1e-9:
             self.goal = self.queue.pop(0)[1]
         step = config.hand_speed_1_s * dt_s
-        self.reference = self.reference + np.clip(self.goal - self.reference, -step, step)
+        # np.clip costs five times as much, 250 times a second.
+        self.reference = self.reference + np.minimum(np.maximum(self.goal - self.reference, -step), step)
         return self.reference
 
 

@@ -7,13 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dexpie_core import messages, topics
 from dexpie_core.errors import UsageError
 from dexpie_ros.factory import make, message_class
 from dexpie_ros.looped import LoopNode
 from dexpie_ros.node import declare, parameter
+from dexpie_sim.camera_view import CameraView
 from dexpie_sim.cell import Cell
 from dexpie_sim.config import preset
 
@@ -32,6 +31,7 @@ class CellParameters:
     rate_hz: float = parameter(50.0, "rate of the arm's and the hand's state, Hz")
     preset: str = parameter("default", "servo lag, latency and noise: default or ideal (none)")
     positions: str = parameter("train", "range of the object positions: train or held_out")
+    looks: str = parameter("fixed", "light, colours and camera poses: fixed, or varied with the seed")
 
 
 class Reset:
@@ -81,7 +81,7 @@ class SimulationNode(LoopNode):
     def _make_cell(self) -> Cell:
         p = self.parameters
         try:
-            cell = Cell(preset(p.preset, task=p.task, positions=p.positions))  # type: ignore[arg-type]
+            cell = Cell(preset(p.preset, task=p.task, positions=p.positions, looks=p.looks))  # type: ignore[arg-type]
             cell.reset("initial", p.seed)
         except ValueError as error:
             raise UsageError(str(error)) from error
@@ -127,9 +127,9 @@ class SimulationNode(LoopNode):
         self._scene.publish(
             messages.scene_state(make, r.names, r.values, r.success, r.failure, r.reason, r.stage, stamp_ns)
         )
-        # This message type has no header: the stamp, in seconds, is the first number.
-        data = np.concatenate(([stamp_ns / NS_PER_S], self.cell.qpos))
-        self._qpos.publish(make(topics.SIM_QPOS.type, data=data))
+        cell = self.cell
+        view = CameraView(stamp_ns, cell.camera_qpos, cell.looks_seed, cell.config.camera_noise)
+        self._qpos.publish(make(topics.SIM_QPOS.type, data=view.encode()))
 
     def _serve_reset(self, request: Any, response: Any) -> Any:
         """Replies when the cell is in the new state and everybody has taken it up."""

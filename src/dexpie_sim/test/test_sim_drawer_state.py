@@ -37,7 +37,7 @@ def test_positions_stay_in_their_ranges() -> None:
             assert np.all(xy >= low - 0.03)
             assert np.all(xy <= high + 0.03)
             turned = abs(now.cabinet_yaw_rad - math.pi / 2)
-            assert (turned <= math.radians(6.0)) is inside
+            assert (turned <= math.radians(4.0)) is inside
             assert turned <= math.radians(9.0)
             assert np.all(now.cabinet_xy >= ranges.cabinet_min_m)
             assert np.all(now.cabinet_xy <= ranges.cabinet_max_m)

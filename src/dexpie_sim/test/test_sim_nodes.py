@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,13 @@ from dexpie_core.limits import MotionLimits, step_sizes
 from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
+from dexpie_sim.camera_view import CameraView
 from dexpie_sim.cell import Cell
+from dexpie_sim.config import CellConfig
 from dexpie_sim.operator import DEFAULT_FOLLOWER
+from dexpie_sim.render import SceneRenderer
+
+pytestmark = pytest.mark.realtime
 
 SOURCE_HUMAN = 2
 
@@ -88,12 +93,14 @@ def test_cameras_draw_the_state_that_they_are_told(peer: Peer, tmp_path: Path) -
     qpos = peer.advertise(topics.SIM_QPOS)
     jpeg = {c: peer.listen(topics.compressed_image(c)) for c in topics.CAMERAS}
     raw, info = peer.listen(topics.raw_image("front")), peer.listen(topics.camera_info("front"))
-    state = Cell().qpos
+    cell = Cell()
+    state = cell.qpos
     sent_s: list[float] = []
 
     def publish() -> None:
         sent_s.append(time.time())
-        qpos.publish(make(topics.SIM_QPOS.type, data=np.concatenate(([sent_s[-1]], state))))
+        view = CameraView(round(sent_s[-1] * 1e9), state, looks_seed=4)
+        qpos.publish(make(topics.SIM_QPOS.type, data=view.encode()))
 
     size = {"width_px": 160, "height_px": 120}
     with NodeProcess("dexpie_sim.camera_node", tmp_path / "log", size) as node, Repeating(25.0, publish):
@@ -108,6 +115,9 @@ def test_cameras_draw_the_state_that_they_are_told(peer: Peer, tmp_path: Path) -
         assert decoded.shape == (120, 160, 3)
         assert decoded.std() > 10.0
         assert found[0].header.frame_id == messages.optical_frame(camera)
+    shown = np.frombuffer(bytes(image.data), np.uint8).reshape(120, 160, 3)
+    with closing(SceneRenderer(cell.model, 160, 120)) as renderer:
+        np.testing.assert_array_equal(shown, renderer.render(state, "front", looks_seed=4))
     assert (image.width, image.height, image.encoding, len(image.data)) == (160, 120, "rgb8", 160 * 120 * 3)
     assert (intrinsics.k[2], intrinsics.k[5]) == (80.0, 60.0)
 
@@ -127,13 +137,16 @@ def test_an_unknown_task_is_one_line(module: str, parameters: dict[str, object],
 
 
 def test_a_reset_without_an_executor_is_accepted(peer: Peer, tmp_path: Path) -> None:
-    scene = peer.listen(topics.SCENE_STATE)
-    with NodeProcess("dexpie_sim.cell_node", tmp_path / "log", {}) as node:
+    scene, qpos = peer.listen(topics.SCENE_STATE), peer.listen(topics.SIM_QPOS)
+    with NodeProcess("dexpie_sim.cell_node", tmp_path / "log", {"looks": "varied"}) as node:
         before = peer.collect(scene, lambda found: len(found) >= 1)[-1]
         assert _reset(peer, seed=11).accepted
         scene.newest()
         after = peer.collect(scene, lambda found: len(found) >= 1)[-1]
         await_true(lambda: before.values[0] != after.values[0], "another scene")
+        qpos.newest()
+        told = CameraView.decode(peer.collect(qpos, lambda found: len(found) >= 1)[-1].data)
+        assert (told.looks_seed, told.noise) == (11, CellConfig().camera_noise)
         reply = peer.call(topics.ARM_RECOVER_SERVICE, "std_srvs/srv/Trigger")
         assert (reply.success, reply.message) == (True, "there was no protective stop")
         assert node.stop() == 0

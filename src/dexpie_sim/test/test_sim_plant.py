@@ -13,6 +13,8 @@ from dexpie_sim.cell import Cell
 from dexpie_sim.config import preset
 from dexpie_sim.plant_node import apply
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def cell() -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import dataclass
@@ -11,18 +12,30 @@ from typing import Any
 
 from rclpy.serialization import serialize_message
 
-from dexpie_bags import DiskFullError, EpisodeBagWriter, recover_partials, typestore
+from dexpie_bags import (
+    EpisodeBagWriter,
+    WriteError,
+    free_bytes,
+    move_to_trash,
+    recover_partials,
+    typestore,
+)
 from dexpie_core import messages, topics
-from dexpie_core.episode import EpisodeEnd, EpisodeStart
+from dexpie_core.episode import EpisodeEnd, EpisodeStart, Outcome
 from dexpie_core.errors import DexpieError, UsageError
-from dexpie_core.topics import TopicSpec
 from dexpie_ros.factory import make
 from dexpie_ros.looped import Level, LoopNode, Report
 from dexpie_ros.node import declare, parameter, run
 from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.qos import recording_profile
+from dexpie_teleop.recorder_clock import RecordingClock
+from dexpie_teleop.recorder_episode import RecordedEpisode
+from dexpie_teleop.recorder_streams import StreamMonitor
 
 POLL_RATE_HZ = 20.0  # the queues of recording_profile hold two seconds
+STRAGGLERS_S = 0.3  # a picture taken before the end may arrive after it
+_SAME_MOMENT_NS = 1_000_000
+_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -31,15 +44,14 @@ class EpisodeParameters:
 
     task: str = parameter("", "task of the episodes whose start does not name one")
     record_dir: str = parameter("", "folder that the bags are written into; empty: nothing is recorded")
+    min_free_mib: int = parameter(512, "free space below which no episode starts [MiB]")
+    reserve_mib: int = parameter(64, "free space below which a running episode is ended [MiB]")
 
-
-@dataclass
-class _Episode:
-    """The running episode."""
-
-    start: EpisodeStart
-    writer: EpisodeBagWriter | None
-    begun_ns: int
+    def __post_init__(self) -> None:
+        if not 0 < self.reserve_mib <= self.min_free_mib:
+            raise ValueError(
+                f"reserve_mib {self.reserve_mib} must be above 0 and at most min_free_mib {self.min_free_mib}"
+            )
 
 
 class EpisodeNode(LoopNode):
@@ -54,8 +66,9 @@ class EpisodeNode(LoopNode):
             for spec in topics.RECORDED
             if self._folder is not None and spec.name != topics.EPISODE_EVENT.name
         ]
+        self._streams = {s.spec.name: StreamMonitor(s.spec) for s in self._recorded}
         self._events = self.advertise(topics.EPISODE_EVENT)
-        self._episode: _Episode | None = None
+        self._episode: RecordedEpisode | None = None
         self._last_id = ""
         self._problem = ""
         self._finished = 0
@@ -79,28 +92,31 @@ class EpisodeNode(LoopNode):
         return folder
 
     def step(self) -> None:
-        """Write what has arrived; a full disk ends the episode."""
+        """Write what has arrived; a disk that refuses it ends the episode, and keeps the bag."""
         try:
-            self._drain()
-        except DiskFullError as error:
+            self._drain(self._episode)
+        except WriteError as error:
             self._problem = str(error)
             self.get_logger().error(self._problem)
-            self._end(EpisodeEnd("discard", "disk is full"))
+            try:
+                self._end("discard", f"the disk refused the recording: {error}")
+            except DexpieError as worse:
+                self._problem = str(worse)
+                self.get_logger().error(self._problem)
 
-    def _drain(self) -> None:
-        writer = self._episode.writer if self._episode is not None else None
+    def _drain(self, episode: RecordedEpisode | None) -> None:
+        if episode is not None:
+            episode.clock.observe(*_clocks())
         for subscription in self._recorded:
+            spec = subscription.spec
             for taken in subscription.take():
-                if writer is not None:
-                    self._write(writer, subscription.spec, taken.received_ns or time.time_ns(), taken.message)
-        if writer is not None:
-            writer.flush_if_due(time.time_ns())
-
-    @staticmethod
-    def _write(writer: EpisodeBagWriter, spec: TopicSpec, stamp_ns: int, cdr: bytes) -> None:
-        if spec.name not in writer.topics:
-            writer.add_topic(spec)
-        writer.write(spec.name, stamp_ns, cdr)
+                if episode is None:
+                    self._streams[spec.name].pass_by(taken.publisher, taken.sequence)
+                else:
+                    received_ns = taken.received_ns or time.time_ns()
+                    episode.take(spec, taken.message, received_ns, taken.publisher, taken.sequence)
+        if episode is not None:
+            episode.flush_if_due()
 
     def _start_episode(self, request: Any, response: Any) -> None:
         if self._episode is not None:
@@ -134,75 +150,131 @@ class EpisodeNode(LoopNode):
         return name
 
     def _begin(self, start: EpisodeStart) -> None:
-        self._drain()  # what came before the episode is not part of it
-        writer = EpisodeBagWriter(self._folder / start.episode_id) if self._folder is not None else None
-        now_ns = time.time_ns()
-        event = messages.episode_start(make, start, now_ns)
-        self._episode = _Episode(start, writer, now_ns)
-        self._problem = ""
-        if writer is not None:
-            self._write(writer, topics.EPISODE_EVENT, now_ns, serialize_message(event))
+        self._drain(None)  # what came before the episode is not part of it
+        self._look_for_publishers()
+        writer = None
+        if self._folder is not None:
+            writer = EpisodeBagWriter(
+                self._folder / start.episode_id,
+                min_free_bytes=self.parameters.min_free_mib * _MIB,
+                reserve_bytes=self.parameters.reserve_mib * _MIB,
+            )
+        episode = RecordedEpisode(start, writer, RecordingClock(*_clocks()), self._streams)
+        event = messages.episode_start(make, start, episode.start_ns)
+        try:
+            episode.event(serialize_message(event))
             for subscription in self._recorded:
                 if subscription.spec.qos == "latched" and subscription.latest is not None:
-                    self._write(writer, subscription.spec, now_ns, subscription.latest.message)
+                    episode.write(subscription.spec, episode.start_ns, subscription.latest.message)
+            episode.flush()
+        except WriteError:
+            episode.abandon()
+            raise
+        self._episode, self._problem = episode, ""
         self._events.publish(event)
+
+    def _look_for_publishers(self) -> None:
+        for subscription in self._recorded:
+            self._streams[subscription.spec.name].published = subscription.publishers > 0
 
     def _end_episode(self, request: Any, response: Any) -> None:
         if self._episode is None:
             response.message = "no episode is running"
             return
         try:
-            end = EpisodeEnd(request.outcome, request.reason)
-            self._drain()
-            path = self._end(end)
+            EpisodeEnd(request.outcome)  # a wrong one is refused before anything is written
+            path = self._end(request.outcome, request.reason)
         except (ValueError, DexpieError, OSError) as error:
             response.message = str(error)
             return
+        if request.outcome == "discard" and path is not None:
+            try:
+                path = move_to_trash(path)
+                response.message = f"kept in {path}"
+            except OSError as error:
+                response.message = f"kept in {path}, it cannot be moved to the trash: {error.strerror}"
         response.accepted, response.bag_path = True, str(path or "")
 
-    def _end(self, end: EpisodeEnd, announce: bool = True) -> Path | None:
-        """Close the running episode; its bag is durable when this returns."""
+    def _end(self, outcome: Outcome, reason: str, *, ros_is_up: bool = True) -> Path | None:
+        """Close the running episode; its bag is durable when this returns. Whatever fails, it is over."""
         episode, self._episode = self._episode, None
         if episode is None:
             return None
-        now_ns = time.time_ns()
-        event = messages.episode_end(make, episode.start, end, now_ns)
-        if announce:
+        # Closing writes what is refused here, with the room that was kept for it, and raises if it cannot.
+        with contextlib.suppress(WriteError):
+            if ros_is_up:
+                self._drain(episode)
+        end = EpisodeEnd(outcome, reason, episode.gaps())
+        event = messages.episode_end(make, episode.start, end, episode.clock.now_ns)
+        if ros_is_up:
             self._events.publish(event)
-        if episode.writer is None:
-            return None
-        self._write(episode.writer, topics.EPISODE_EVENT, now_ns, serialize_message(event))
-        path = episode.writer.finish()
-        self._finished += 1
-        length_s = (now_ns - episode.begun_ns) * 1e-9
-        total = sum(episode.writer.counts.values())
-        print(
-            f"[episode_manager] {path}: {end.outcome}, {length_s:.1f} s, {total} messages",
-            file=sys.stderr,
-            flush=True,
-        )
+        with contextlib.suppress(WriteError):
+            episode.event(serialize_message(event))
+            episode.flush()
+            if ros_is_up:
+                self._take_stragglers(episode)
+        path = episode.finish()
+        self._finished += path is not None
+        self._tell(path, episode, end)
         return path
 
+    def _take_stragglers(self, episode: RecordedEpisode) -> None:
+        end_ns = episode.clock.now_ns
+        deadline_s = time.monotonic() + STRAGGLERS_S
+        while not episode.complete(end_ns) and time.monotonic() < deadline_s:
+            time.sleep(1.0 / POLL_RATE_HZ)
+            self._drain(episode)
+
+    def _tell(self, path: Path | None, episode: RecordedEpisode, end: EpisodeEnd) -> None:
+        if path is None:
+            return
+        lines = [f"{path}: {end.outcome}, {episode.length_s:.1f} s, {episode.messages} messages"]
+        lines += [f"{path.name} has a gap: {gap}" for gap in end.gaps]
+        for line in lines:
+            print(f"[episode_manager] {line}", file=sys.stderr, flush=True)
+
     def report(self) -> Report:
-        """OK when it could record now."""
-        episode = self._episode
+        """OK when it could record now and nothing is missing."""
         values: dict[str, object] = {"episodes": self._finished, **self.timing_values()}
-        if episode is not None:
-            values["episode"] = episode.start.episode_id
-            values["messages"] = sum(episode.writer.counts.values()) if episode.writer else 0
-        if self._problem:
-            return Report(Level.ERROR, self._problem, values)
-        return Report(Level.OK, "ready" if episode is None else "recording", values)
+        no_room = self._look_at_disk(values)
+        episode = self._episode
+        if episode is None:
+            problem = self._problem or no_room
+            return Report(Level.ERROR if problem else Level.OK, problem or "ready", values)
+        self._look_for_publishers()
+        episode.clock.observe(*_clocks())
+        values |= {"episode": episode.start.episode_id, "messages": episode.messages, **episode.counts()}
+        troubles = episode.troubles()
+        message = "recording" if not troubles else f"recording; {'; '.join(troubles)}"
+        return Report(Level.WARN if troubles else Level.OK, message, values)
+
+    def _look_at_disk(self, values: dict[str, object]) -> str:
+        """Adds what is free; returns why no episode can start, if none can."""
+        if self._folder is None:
+            return ""
+        free_mib = free_bytes(self._folder) / _MIB
+        values["free_mib"] = round(free_mib)
+        if free_mib >= self.parameters.min_free_mib:
+            return ""
+        return f"{self._folder}: {free_mib:.0f} MiB free, an episode needs {self.parameters.min_free_mib} MiB"
 
     def finish(self) -> None:
-        """An open episode is discarded, with its reason; its bag is whole."""
+        """An open episode is ended with its reason; its bag is whole and stays where it is."""
         if self._episode is None:
             return
         try:
-            self._drain()
+            self._drain(self._episode)
         except Exception as error:  # ROS is gone already: what was taken before is in the bag
             self.get_logger().debug(f"last messages not taken: {error}")
-        self._end(EpisodeEnd("discard", "the graph was stopped"), announce=False)
+        self._end("discard", "the graph was stopped", ros_is_up=False)
+
+
+def _clocks() -> tuple[int, int]:
+    """Wall clock and monotonic clock, read at one moment, ns."""
+    while True:
+        before_ns, wall_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if after_ns - before_ns < _SAME_MOMENT_NS:
+            return wall_ns, after_ns
 
 
 def main() -> int:

@@ -16,7 +16,10 @@ from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
 from dexpie_ros.looped import Level, LoopNode, Report, stale
 from dexpie_ros.node import declare, parameter, run
+from dexpie_ros.steady_clock import SteadyClock
 
+CONSOLE_LEAVES = "bye"  # frame_id of the last life sign of a console that is closed on purpose
+CLOCK_STEP_S = 0.1  # from here on a step of the system's clock is told
 NS_PER_S = 1_000_000_000
 
 
@@ -45,6 +48,12 @@ class ExecutorParameters:
     takeover_max_hand: float = parameter(0.6, "largest finger misalignment at a takeover, fraction of travel")
     stale_state_s: float = parameter(0.2, "age after which no chunk is asked for on a measured state, s")
     stale_human_s: float = parameter(0.25, "age after which a human action is a fault, s")
+    max_human_jump_m: float = parameter(0.05, "step of the tracker in a tick that is a fault, m")
+    max_human_jump_rad: float = parameter(0.262, "turn of the tracker in a tick that is a fault, rad")
+    reclutch_min_s: float = parameter(
+        0.5, "time after a switch in which a request to re-clutch is the same key twice, s"
+    )
+    console_lost_s: float = parameter(1.0, "silence of a console that was heard which stops the robot, s")
     stale_status_s: float = parameter(3.0, "age of /arm/status after which the arm counts as not ready, s")
     lost_state_s: float = parameter(
         0.5, "age of the measured arm or hand after which it counts as not ready, s"
@@ -77,6 +86,10 @@ class ExecutorParameters:
             takeover_max_hand=self.takeover_max_hand,
             stale_state_s=self.stale_state_s,
             stale_human_s=self.stale_human_s,
+            max_human_jump_m=self.max_human_jump_m,
+            max_human_jump_rad=self.max_human_jump_rad,
+            reclutch_min_s=self.reclutch_min_s,
+            console_lost_s=self.console_lost_s,
         )
 
     def __post_init__(self) -> None:
@@ -84,7 +97,7 @@ class ExecutorParameters:
 
 
 class ExecutorNode(LoopNode):
-    """Messages in, Executor.tick, messages out. Ages are on the monotonic clock, stamps are ROS time."""
+    """Messages in, Executor.tick, messages out. Ages are on the monotonic clock, stamps never go back."""
 
     def __init__(self) -> None:
         super().__init__("executor")
@@ -95,11 +108,13 @@ class ExecutorNode(LoopNode):
         self._status = self.poll(topics.ARM_STATUS)
         self._human = self.poll(topics.TELEOP_ACTION)
         self._chunks = self.poll(topics.POLICY_CHUNK)
+        self._console = self.poll(topics.CONSOLE)
         self._arm_command = self.advertise(topics.ARM_COMMAND)
         self._hand_command = self.advertise(topics.HAND_COMMAND)
         self._action = self.advertise(topics.EXECUTED_ACTION)
         self._mode = self.advertise(topics.MODE)
         self._request = self.advertise(topics.POLICY_REQUEST)
+        self._steady_clock = SteadyClock()
         self._heard_ns: dict[str, int] = {}
         self._published_mode: tuple[Mode, int] | None = None
         self._ready = False
@@ -109,7 +124,14 @@ class ExecutorNode(LoopNode):
     def step(self) -> None:
         """One tick."""
         now_ns = time.monotonic_ns()
-        self._offer_state(now_ns)
+        try:
+            self._offer_state(now_ns)
+        except ValueError:
+            self.core.counters["malformed_states"] += 1
+        console = self._console.newest()
+        if console is not None:
+            leaving = console.message.frame_id == CONSOLE_LEAVES
+            self.core.offer_console(now_ns / NS_PER_S, leaving)
         human = self._human.newest()
         if human is not None:
             try:
@@ -163,7 +185,7 @@ class ExecutorNode(LoopNode):
 
     def _publish(self, out: TickOutput) -> None:
         """Commands first, then what depends on them, then the record."""
-        stamp_ns = time.time_ns()
+        stamp_ns = self._steady_clock.now_ns()
         due_ns = stamp_ns + round(NS_PER_S / self.parameters.rate_hz)
         self._arm_command.publish(messages.arm_command(make, out, stamp_ns, due_ns))
         self._hand_command.publish(messages.hand_command(make, out, stamp_ns))
@@ -178,22 +200,25 @@ class ExecutorNode(LoopNode):
             self._mode.publish(messages.mode(make, out, stamp_ns))
 
     def _set_mode(self, request: Any, response: Any) -> None:
-        """The mode is announced at once: the follower's references are taken now, not a tick later."""
-        core = self.core
+        """The mode is announced at once, and a human's first command too: neither waits for the next tick."""
+        core, now_s = self.core, time.monotonic_ns() / NS_PER_S
         try:
             target = Mode(int(request.mode))
         except ValueError:
             response.message = f"mode {request.mode} is not one of dexpie_msgs/Mode"
         else:
-            reply = core.request_target_mode(target, time.monotonic_ns() / NS_PER_S, request.reason)
+            reply = core.request_target_mode(target, now_s, request.reason)
             response.accepted, response.message = reply.accepted, reply.message
         response.mode = int(core.mode)
-        if response.accepted and core.last_command is not None:
-            now = TickOutput(
-                core.tick_count, core.last_command, source=Source.HOLD, mode=core.mode, epoch=core.epoch,
-                reason=core.reason,
-            )  # fmt: skip
-            self._publish_mode(now, time.time_ns())
+        if not response.accepted or core.last_command is None:
+            return
+        switch = TickOutput(
+            core.tick_count, core.last_command, source=Source.HOLD, mode=core.mode, epoch=core.epoch,
+            reason=core.reason,
+        )  # fmt: skip
+        self._publish_mode(switch, self._steady_clock.now_ns())
+        if core.mode is Mode.HUMAN:
+            self._publish(core.tick(now_s))
 
     def report(self) -> Report:
         """OK once it commands; what is missing before."""
@@ -206,12 +231,18 @@ class ExecutorNode(LoopNode):
             "mode": self.core.mode.name,
             "epoch": self.core.epoch,
             "tick": self.core.tick_count,
+            "takeover_max_rotation_rad": self.parameters.takeover_max_rotation_rad,
+            "takeover_max_hand": self.parameters.takeover_max_hand,
             **self.timing_values(),
             **self.core.counters,
             **self.core.schedule.counters,
         }
-        fault = self.core.mode is Mode.FAULT
-        return Report(Level.ERROR if fault else Level.OK, self.core.reason if fault else "commanding", values)
+        if self.core.mode is Mode.FAULT:
+            return Report(Level.ERROR, self.core.reason, values)
+        if abs(self._steady_clock.step_s()) > CLOCK_STEP_S:
+            step = f"the system's clock was set by {self._steady_clock.step_s():+.1f} s"
+            return Report(Level.WARN, f"{step}: restart the graph so that all stamps agree", values)
+        return Report(Level.OK, "commanding", values)
 
     def finish(self) -> None:
         """Last words: the counters."""

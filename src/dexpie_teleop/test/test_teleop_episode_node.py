@@ -108,26 +108,6 @@ def test_a_stopped_recorder_leaves_a_whole_bag(peer: Peer, tmp_path: Path) -> No
     assert len(actions_of(tmp_path / "bags" / "e1")) >= 50
 
 
-def test_a_killed_recorder_loses_at_most_a_second(tmp_path: Path) -> None:
-    with recorder(tmp_path) as process, Peer() as peer:
-        stream = Stream(peer)
-        assert start(peer, episode_id="e1").accepted
-        with Repeating(100.0, stream):
-            await_true(lambda: stream.sent >= 250, "250 messages")
-            process.stop(signal.SIGKILL)
-    assert [p.name for p in (tmp_path / "bags").iterdir()] == [".e1.partial"]
-    with recorder(tmp_path) as process, Peer() as peer:  # a new peer, which never knew the killed one
-        assert start(peer, episode_id="e2").accepted
-        reply = end(peer, "discard", "nothing happened")
-        assert reply.accepted
-        assert process.stop() == 0
-    (episode,) = summarise(tmp_path / "bags" / "e1").episodes
-    assert (episode.outcome, episode.reason) == ("discard", "recorder was killed")
-    ticks = [int(m.tick) for m in actions_of(tmp_path / "bags" / "e1")]
-    assert ticks == list(range(len(ticks)))
-    assert len(ticks) >= 140
-
-
 def test_without_a_folder_episodes_are_announced_and_nothing_is_written(peer: Peer, tmp_path: Path) -> None:
     events = peer.listen(topics.EPISODE_EVENT)
     with NodeProcess(MODULE, tmp_path / "log", {"task": "bottle"}) as process:

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from dexpie_training.config import EncoderConfig
+from dexpie_training.config import EncoderConfig, ProprioceptionName
 from dexpie_training.normalisation import Standardiser
 
 PROPRIOCEPTION_DIM: Final[dict[str, int]] = {"q": 6, "tcp": 9, "hand": 6}
@@ -75,30 +75,18 @@ def to_frame(reference: Tensor, points: Tensor, directions: Tensor) -> tuple[Ten
     return (points - reference[:, None, :3]) @ axes, directions @ axes
 
 
-class StateEncoder(nn.Module):
-    """Object poses and proprioception -> (B, feature_dim), through standardisation and two layers."""
+class StateView:
+    """What is looked at of object poses and proprioception, as plain numbers: (B, dim), nothing learned."""
 
     def __init__(self, config: EncoderConfig, state_names: Sequence[str]) -> None:
-        super().__init__()
         self.config = config
         self.layout = StateLayout.from_names(state_names)
-        frames = int(config.objects_in_base) + int(config.objects_in_tcp)
-        inputs = 3 * frames * (len(self.layout.points) + len(self.layout.directions)) + len(
-            self.layout.scalars
-        )
-        inputs += sum(PROPRIOCEPTION_DIM[name] for name in config.proprioception)
-        if not inputs:
-            raise ValueError("the encoder sees nothing: give it proprioception or object poses")
-        self.standardiser = Standardiser(inputs)
-        self.feature_dim = config.feature_dim
-        self.mlp = nn.Sequential(
-            nn.Linear(inputs, config.hidden_dim), nn.Mish(), nn.Linear(config.hidden_dim, config.feature_dim)
-        )
+        vectors = len(self.layout.points) + len(self.layout.directions)
+        self.dim = 3 * vectors * (int(config.objects_in_base) + int(config.objects_in_tcp))
+        self.dim += len(self.layout.scalars) + proprioception_dim(config.proprioception)
 
-    def raw_features(self, batch: ObservationBatch) -> Tensor:
-        """What the statistics are taken over: (B, inputs)."""
-        measured = {"q": batch.arm_q, "tcp": batch.tcp, "hand": batch.hand}
-        parts = [measured[name] for name in self.config.proprioception]
+    def __call__(self, batch: ObservationBatch) -> Tensor:
+        parts = proprioception(batch, self.config.proprioception)
         if batch.state is not None:
             points, directions = self.layout.vectors(batch.state)
             if self.config.objects_in_base:
@@ -107,6 +95,34 @@ class StateEncoder(nn.Module):
                 parts += [part.flatten(1) for part in to_frame(batch.tcp, points, directions)]
             parts.append(batch.state[:, list(self.layout.scalars)])
         return torch.cat(parts, dim=-1)
+
+
+def proprioception(batch: ObservationBatch, names: Sequence[ProprioceptionName]) -> list[Tensor]:
+    """The measured quantities of these names, (B, k) each."""
+    measured = {"q": batch.arm_q, "tcp": batch.tcp, "hand": batch.hand}
+    return [measured[name] for name in names]
+
+
+def proprioception_dim(names: Sequence[ProprioceptionName]) -> int:
+    """How many numbers they are."""
+    return sum(PROPRIOCEPTION_DIM[name] for name in names)
+
+
+class StateEncoder(nn.Module):
+    """Object poses and proprioception -> (B, feature_dim), through standardisation and two layers."""
+
+    def __init__(self, config: EncoderConfig, state_names: Sequence[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.raw_features = StateView(config, state_names)
+        inputs = self.raw_features.dim
+        if not inputs:
+            raise ValueError("the encoder sees nothing: give it proprioception or object poses")
+        self.standardiser = Standardiser(inputs)
+        self.feature_dim = config.feature_dim
+        self.mlp = nn.Sequential(
+            nn.Linear(inputs, config.hidden_dim), nn.Mish(), nn.Linear(config.hidden_dim, config.feature_dim)
+        )
 
     def fit(self, batch: ObservationBatch) -> None:
         """Take the standardisation from the training rows."""

@@ -245,17 +245,17 @@ def action_chunk(
 
 def episode_start(make: Make, start: EpisodeStart, stamp_ns: int) -> Any:
     """dexpie_msgs/EpisodeEvent that opens an episode."""
-    return _episode_event(make, stamp_ns, EVENT_START, start, "", "")
+    return _episode_event(make, stamp_ns, EVENT_START, start)
 
 
 def episode_end(make: Make, start: EpisodeStart, end: EpisodeEnd, stamp_ns: int) -> Any:
     """dexpie_msgs/EpisodeEvent that closes an episode; it repeats the start, so that either tells all."""
-    return _episode_event(make, stamp_ns, EVENT_END, start, end.outcome, end.reason)
+    return _episode_event(
+        make, stamp_ns, EVENT_END, start, outcome=end.outcome, reason=end.reason, gaps=list(end.gaps)
+    )
 
 
-def _episode_event(
-    make: Make, stamp_ns: int, event: int, start: EpisodeStart, outcome: str, reason: str
-) -> Any:
+def _episode_event(make: Make, stamp_ns: int, event: int, start: EpisodeStart, **end: object) -> Any:
     return make(
         "dexpie_msgs/msg/EpisodeEvent",
         header=header(make, stamp_ns, ""),
@@ -268,8 +268,7 @@ def _episode_event(
         operator_name=start.operator,
         seed=start.seed,
         pair_id=start.pair_id,
-        outcome=outcome,
-        reason=reason,
+        **end,
     )
 
 

@@ -13,7 +13,7 @@ from dexpie_sim.model.room import ENV_CONTYPE
 HEIGHT_M: Final = 0.19
 PROFILE: Final = ((0.0, 0.0325), (0.115, 0.0265), (0.145, 0.0150), (0.19, 0.0140))
 """Outline of the bottle: (height, radius) in metres."""
-PLATFORM_HALF_M: Final = (0.07, 0.07, 0.025)
+PLATFORM_HALF_M: Final = (0.05, 0.05, 0.025)
 MASS_KG: Final = 0.25
 
 
@@ -32,7 +32,7 @@ def add_platform(spec: mujoco.MjSpec) -> None:
     block.contype, block.conaffinity = ENV_CONTYPE, 0
     block.friction = (0.8, 0.01, 0.001)
     top = platform.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_CYLINDER, pos=(0, 0, PLATFORM_HALF_M[2]), size=(0.055, 0.0004, 0)
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER, pos=(0, 0, PLATFORM_HALF_M[2]), size=(0.04, 0.0004, 0)
     )
     top.material, top.contype, top.conaffinity = "platform_top", 0, 0
 

@@ -88,16 +88,21 @@ def add_hand_servos(spec: mujoco.MjSpec, drive: HandDrive) -> None:
         _servo(spec, joint, drive, drive.thumb_torque_nm / 2 if channel == 4 else drive.follower_torque_nm)
 
 
+_RANGES: Final = np.array(RANGES_RAD)
+_CHANNELS: Final = np.array([channel for _, channel, _ in FOLLOWERS])
+_RATIOS: Final = np.array([ratio for _, _, ratio in FOLLOWERS])
+
+
 def joint_targets(hand: np.ndarray) -> np.ndarray:
-    """Angles (12,) of the driving and the follower joints (rad) for hand targets (6,) in [0, 1]."""
-    drive = (1.0 - hand) * np.array(RANGES_RAD)
-    followers = [drive[channel] * ratio for _, channel, ratio in FOLLOWERS]
-    return np.concatenate([drive, followers])
+    """Angles (..., 12) of the driving and the follower joints (rad) for hand targets (..., 6) in [0, 1]."""
+    drive = (1.0 - hand) * _RANGES
+    return np.concatenate([drive, drive[..., _CHANNELS] * _RATIOS], axis=-1)
 
 
 def hand_from_joints(drive_rad: np.ndarray) -> np.ndarray:
     """Hand position (6,) in [0, 1] of the driving joint angles (6,) in rad."""
-    return np.clip(1.0 - drive_rad / np.array(RANGES_RAD), 0.0, 1.0)
+    hand: np.ndarray = np.minimum(np.maximum(1.0 - drive_rad / _RANGES, 0.0), 1.0)
+    return hand
 
 
 def _add_finger(mount: Any, name: str, root: Vec3, distal_m: float, drive: HandDrive) -> None:

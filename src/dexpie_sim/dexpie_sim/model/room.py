@@ -71,8 +71,8 @@ def add_front_camera(spec: mujoco.MjSpec) -> None:
     _camera(
         spec.worldbody,
         FRONT_CAMERA,
-        eye=(1.14, -0.02, 0.60),
-        target=(0.42, -0.01, 0.14),
+        eye=(1.29, 0.0, 0.715),
+        target=(0.45, 0.0, 0.12),
         up=(0, 0, 1),
         fovy=_FRONT_FOVY_DEG,
     )

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from dexpie_core.se3 import Array
 from dexpie_sim.config import RangeName
@@ -27,7 +29,12 @@ class SceneReading:
 
     def group(self, prefix: str) -> Array:
         """Values whose names start with `prefix`, in order, for example all of "bottle."."""
-        return np.array([v for n, v in zip(self.names, self.values, strict=True) if n.startswith(prefix)])
+        return self.values[_indices(self.names, prefix)]
+
+
+@lru_cache
+def _indices(names: tuple[str, ...], prefix: str) -> NDArray[np.int_]:
+    return np.array([i for i, name in enumerate(names) if name.startswith(prefix)], dtype=int)
 
 
 @dataclass(frozen=True)

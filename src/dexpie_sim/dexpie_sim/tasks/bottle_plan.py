@@ -8,6 +8,7 @@ import numpy as np
 
 from dexpie_core import se3
 from dexpie_core.se3 import Array
+from dexpie_sim.tasks.base import SceneReading
 from dexpie_sim.tasks.bottle import GRIP, PRESHAPE, grasp_pose
 from dexpie_sim.tasks.plan import Intent, View, shifted
 
@@ -64,8 +65,11 @@ class BottlePlan:
         self._bottle_xy = np.zeros(2)
 
     def first_phase(self, view: View) -> None:
-        """Enter the plan where the scene stands: with the bottle in hand, or before the reach."""
-        if _in_hand(view) and view.scene.group("bottle.")[2] > 0.02:
+        """Enter the plan where the scene stands: bottle put down, in the hand, or before the reach."""
+        if in_hand(view.scene) and self._placed(view):
+            self.phase = Phase.RELEASE
+            self._goal = view.tcp_T.copy()
+        elif in_hand(view.scene) and view.scene.group("bottle.")[2] > 0.02:
             self.phase = Phase.LIFT
             self._goal = view.tcp_T.copy()
         else:
@@ -83,7 +87,7 @@ class BottlePlan:
         config, phase = self._config, self.phase
         arrived = view.remaining_s <= 0.0
         nearly = view.remaining_s <= config.blend_s
-        if phase in (Phase.LIFT, Phase.CARRY, Phase.LOWER) and view.phase_s > 0.3 and not _in_hand(view):
+        if phase in (Phase.LIFT, Phase.CARRY, Phase.LOWER) and view.phase_s > 0.3 and not in_hand(view.scene):
             return Phase.CLEAR
         if phase in _REACHING and self._moved(view):
             return Phase.CLEAR
@@ -223,7 +227,7 @@ _FOLLOWING = {
 }
 
 
-def _in_hand(view: View) -> bool:
+def in_hand(scene: SceneReading) -> bool:
     """Whether the bottle is where a held bottle is, seen from the palm."""
-    x, y, z = view.scene.group("tcp_bottle.")
+    x, y, z = scene.group("tcp_bottle.")
     return bool(0.0 < x < 0.11 and -0.16 < y < -0.02 and -0.07 < z < 0.07)

@@ -54,8 +54,9 @@ class DrawerPlanConfig:
     open_m: opening it pulls to. enough_m: opening at which it does not pull again. aim_s: pause over the gap
     until hand and eye agree. forward_m: so far before the middle of the drawer's open part goes the box, for
     the fingers need more room than the thumb. spare_m: distance before the handle of the spot for a box that
-    cannot go in. *_spread: standard deviations between episodes of where the box is taken, how the hand is
-    turned on it, and where it is put.
+    cannot go in. grip_error_m: a box that is held further off than this is put there too, and grasped anew:
+    with it the hand would come down on the drawer's walls. *_spread: standard deviations between episodes of
+    where the box is taken, how the hand is turned on it, and where it is put.
     """
 
     open_m: float = 0.138
@@ -72,6 +73,7 @@ class DrawerPlanConfig:
     carry_m: float = 0.045
     forward_m: float = 0.010
     spare_m: float = 0.24
+    grip_error_m: float = 0.025
     release_s: float = 0.45
     careful_speed: float = 0.45
     pull_speed: float = 0.55
@@ -107,12 +109,14 @@ class DrawerPlan:
         }
         self.phase = Phase.CLEAR
         self._gesture = OPEN
+        self._regrasp = False
         self._goal: Array | None = None
         self._mark = np.zeros(3)
 
     def first_phase(self, view: View) -> None:
         """Enter the plan where the scene stands."""
         sight, self._goal = Sight.of(view.scene), None
+        self._regrasp = sight.grip_error_m(view.tcp_T) > self._config.grip_error_m
         self._enter(Phase.LIFT if sight.in_hand and sight.lowest_m > 0.02 else Phase.CLEAR, view, sight)
 
     def step(self, view: View) -> tuple[Intent, bool]:
@@ -183,7 +187,7 @@ class DrawerPlan:
         elif phase is Phase.WITHDRAW:
             self._goal = handle_pose(sight.handle, sight.pull, 0.12)
         elif phase is Phase.DESCEND:
-            self._mark = sight.box
+            self._mark, self._regrasp = sight.box, False
             self._goal = self._box_goal(sight, 0.0)
         elif phase is Phase.LIFT:
             up = FLOOR_TOP_M + CLEAR_HEIGHT_M + config.carry_m - sight.lowest_m
@@ -223,8 +227,8 @@ class DrawerPlan:
         return box_pose(sight.box + beside, turned, sight.pull, above_m)
 
     def _destination(self, sight: Sight) -> Array:
-        """Where the middle of the box's bottom goes: into the drawer if it is open, else before it."""
-        if sight.opening_m < self._config.enough_m:
+        """Where the middle of the box's bottom goes: into the drawer if it is open and the grip is good."""
+        if self._regrasp or sight.opening_m < self._config.enough_m:
             return sight.place_before_drawer(self._config.spare_m)
         return sight.place_in_drawer(self._config.forward_m) + self._place
 

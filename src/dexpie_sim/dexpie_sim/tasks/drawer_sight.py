@@ -9,7 +9,7 @@ from dexpie_core import se3
 from dexpie_core.se3 import Array
 from dexpie_sim.model.drawer import BOX_HALF_M, CABINET_HALF_M, FLOOR_TOP_M, HANDLE_AT_M, INNER_X_M
 from dexpie_sim.tasks.base import SceneReading
-from dexpie_sim.tasks.drawer_poses import grip_axis
+from dexpie_sim.tasks.drawer_poses import GRIP_POINT_M, grip_axis
 
 _FLAT: Final = np.array([1.0, 1.0, 0.0])
 _BAR_TO_PANEL_M: Final = HANDLE_AT_M[0] - INNER_X_M[1]
@@ -56,6 +56,13 @@ class Sight:
         """Whether the box is where a held box is, seen from the palm."""
         x, y, z = self.tcp_box
         return bool(0.03 < x < 0.11 and -0.05 < y < 0.06 and 0.0 < z < 0.09)
+
+    def grip_error_m(self, tcp_T: Array) -> float:
+        """How far the box's middle is from where a good grip has it."""
+        vertical = grip_axis(self.R_box)[1]
+        height = max(0.0, BOX_HALF_M[2] - BOX_HALF_M[vertical])
+        gripped = self.tcp_box + tcp_T[:3, :3].T @ [0.0, 0.0, height]
+        return float(np.linalg.norm(gripped - GRIP_POINT_M))
 
     @property
     def stowed(self) -> bool:

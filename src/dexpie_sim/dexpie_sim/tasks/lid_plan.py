@@ -9,6 +9,7 @@ import numpy as np
 from dexpie_core import se3
 from dexpie_core.se3 import Array
 from dexpie_sim.model.lid import BOX_INNER_HALF_M, CANDY_RADIUS_M, KNOB_ON_TABLE_M
+from dexpie_sim.tasks.base import SceneReading
 from dexpie_sim.tasks.lid import ASIDE_M
 from dexpie_sim.tasks.lid_grasp import (
     CANDY_GRASP_M,
@@ -99,7 +100,7 @@ class LidPlan:
         config, phase = self._config, self.phase
         nearly = view.remaining_s <= config.blend_s
         still = view.remaining_s <= -config.settle_s
-        if phase in _CARRYING and view.phase_s > 0.3 and not _in_hand(view, self.thing):
+        if phase in _CARRYING and view.phase_s > 0.3 and not in_hand(view.scene, self.thing):
             return Phase.RAISE
         if phase in (Phase.OVER, Phase.DOWN) and self._moved(view):
             return Phase.RAISE
@@ -121,7 +122,7 @@ class LidPlan:
 
     def _after_raising(self, view: View) -> Phase:
         """What is to be done next. The last look takes its time: the candy has to come to rest."""
-        if not (_lid_is_aside(view) and _candy_is_in(view)):
+        if not (lid_is_aside(view.scene) and candy_is_in(view.scene)):
             return Phase.OVER
         return Phase.DONE if view.phase_s > 1.2 else Phase.RAISE
 
@@ -138,7 +139,7 @@ class LidPlan:
             self._goal = shifted(T if self._goal is None else self._goal, [0.0, 0.0, self._config.lift_m])
 
     def _begin_reach(self, view: View) -> None:
-        self.thing = "candy" if _lid_is_aside(view) else "lid"
+        self.thing = "candy" if lid_is_aside(view.scene) else "lid"
         scene = view.scene
         at = scene.group(f"{self.thing}.")
         self._seen_at = at[:3]
@@ -184,7 +185,7 @@ class LidPlan:
             spots = [box[:2] + aside + self._aside_offset for aside in (ASIDE_M, *OTHERWISE_ASIDE_M)]
             free = [spot for spot in spots if np.linalg.norm(spot - candy) > LID_KEEPS_OFF_M]
             return np.array([*free[0], KNOB_ON_TABLE_M])
-        if _lid_is_aside(view):
+        if lid_is_aside(view.scene):
             return np.array([*(box[:2] + self._drop_offset), box[2] + self._config.release_above_rim_m])
         return np.array([*(box[:2] + BESIDE_M), CANDY_RADIUS_M])
 
@@ -226,9 +227,9 @@ _CARRYING: Final = (Phase.LIFT, Phase.CARRY, Phase.LOWER)
 _FOLLOWING: Final = {Phase.OVER: Phase.DOWN, Phase.LIFT: Phase.CARRY}
 
 
-def _in_hand(view: View, thing: str) -> bool:
+def in_hand(scene: SceneReading, thing: str) -> bool:
     """Whether the thing is where a pinched thing is, seen from the palm."""
-    return bool(np.linalg.norm(view.scene.group(f"tcp_{thing}.") - PINCH_POINT_M) < 0.025)
+    return bool(np.linalg.norm(scene.group(f"tcp_{thing}.") - PINCH_POINT_M) < 0.025)
 
 
 def _lifted(view: View, thing: str) -> bool:
@@ -239,7 +240,7 @@ def _lifted(view: View, thing: str) -> bool:
         resting = abs(height - KNOB_ON_TABLE_M) < 0.01 or _lid_is_on(view)
     else:
         resting = height < CANDY_RADIUS_M + 0.01 or height < box[2]
-    return not resting and _in_hand(view, thing)
+    return not resting and in_hand(view.scene, thing)
 
 
 def _lid_is_on(view: View) -> bool:
@@ -247,10 +248,12 @@ def _lid_is_on(view: View) -> bool:
     return bool(np.linalg.norm(lid[:2] - box[:2]) < 0.1 and lid[2] < box[2] + 0.05)
 
 
-def _lid_is_aside(view: View) -> bool:
-    return bool(abs(view.scene.group("lid.")[2] - KNOB_ON_TABLE_M) < 0.006)
+def lid_is_aside(scene: SceneReading) -> bool:
+    """Whether the lid lies flat on the table."""
+    return bool(abs(scene.group("lid.")[2] - KNOB_ON_TABLE_M) < 0.006)
 
 
-def _candy_is_in(view: View) -> bool:
-    candy, box = view.scene.group("candy."), view.scene.group("box.")
+def candy_is_in(scene: SceneReading) -> bool:
+    """Whether the candy is inside the box."""
+    candy, box = scene.group("candy."), scene.group("box.")
     return bool(np.all(np.abs(candy[:2] - box[:2]) < BOX_INNER_HALF_M + 0.01) and candy[2] < box[2])

@@ -1,1 +1,1 @@
-"""The operator's console: a terminal interface over the services of the graph."""
+"""The operator's console: who drives, what is collected, what is late; a key for each action."""

@@ -1,0 +1,87 @@
+"""Through the nodes: the virtual operator watches a rollout that stalls, aligns, and takes over."""
+
+import time
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dexpie_core import messages, topics
+from dexpie_core.chunk_schedule import Chunk
+from dexpie_core.episode import EpisodeStart
+from dexpie_core.limits import MotionLimits, step_sizes
+from dexpie_core.modes import Mode
+from dexpie_ros.factory import make
+from dexpie_ros.testing import NodeProcess, Peer, Repeating
+from dexpie_sim.operator import DEFAULT_FOLLOWER
+
+pytestmark = pytest.mark.realtime
+
+HORIZON = 24
+NODES: dict[str, dict[str, object]] = {
+    "dexpie_sim.cell_node": {"task": "bottle"},
+    "dexpie_sim.operator_node": {},
+    "dexpie_teleop.executor_node": {},
+    "dexpie_teleop.follower_node": {
+        "tracker_to_wrist_rotvec_rad": DEFAULT_FOLLOWER.tracker_to_wrist_rotvec_rad,
+        "world_to_base_rotvec_rad": DEFAULT_FOLLOWER.world_to_base_rotvec_rad,
+    },
+}
+
+
+class StandingPolicy:
+    """Answers every request with a chunk that stays where the robot is."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._requests = peer.listen(topics.POLICY_REQUEST)
+        self._actions = peer.listen(topics.EXECUTED_ACTION)
+        self._chunks = peer.advertise(topics.POLICY_CHUNK)
+
+    def answer(self) -> None:
+        self._actions.newest()
+        request = self._requests.newest()
+        if request is None or self._actions.latest is None:
+            return
+        asked = messages.prefix_request(request.message)
+        last = messages.action15(self._actions.latest.message)
+        ahead = np.repeat(last[None], HORIZON - len(asked.prefix), axis=0)
+        chunk = Chunk(asked.epoch, asked.sequence, asked.tick, np.concatenate([asked.prefix, ahead]))
+        reference = np.eye(4)
+        self._chunks.publish(
+            messages.action_chunk(make, chunk, reference, len(asked.prefix), 0.01, "standing", time.time_ns())
+        )
+
+
+def mode_is(mode: Mode) -> Any:
+    return lambda found: any(messages.mode_of(m) is mode for m in found)
+
+
+def test_a_rollout_that_stalls_is_corrected(tmp_path: Path) -> None:
+    with Peer() as peer, ExitStack() as stack:
+        modes, actions = peer.listen(topics.MODE), peer.listen(topics.EXECUTED_ACTION)
+        wishes, events = peer.listen(topics.TELEOP_ACTION), peer.advertise(topics.EPISODE_EVENT)
+        policy = StandingPolicy(peer)
+        for module, parameters in NODES.items():
+            stack.enter_context(NodeProcess(module, tmp_path / f"{module}.log", parameters))
+        stack.enter_context(Repeating(50.0, policy.answer))
+        peer.collect(wishes, lambda found: len(found) >= 5)
+        start = EpisodeStart("e1", "bottle", kind="rollout", policy_id="standing", operator="virtual", seed=3)
+        events.publish(messages.episode_start(make, start, time.time_ns()))
+        request = {"mode": int(Mode.AUTONOMOUS), "reason": "test"}
+        assert peer.call(topics.SET_MODE_SERVICE, "dexpie_msgs/srv/SetMode", **request).accepted
+        switched = peer.collect(modes, mode_is(Mode.HUMAN))
+        executed = peer.collect(actions, lambda found: sum(m.source == 2 for m in found) >= 50)
+    order = [messages.mode_of(m) for m in switched]
+    first = order.index(Mode.RELEASING)
+    assert order[first:] == [Mode.RELEASING, Mode.AUTONOMOUS, Mode.ALIGNING, Mode.HUMAN]
+    rows = [messages.action15(m) for m in executed]
+    limits = MotionLimits()
+    for before, after in pairwise(rows):
+        linear_m, angular_rad, hand = step_sizes(before, after)
+        assert linear_m <= limits.linear_step_m + 1e-9
+        assert angular_rad <= limits.angular_step_rad + 1e-9
+        assert hand <= limits.hand_step + 1e-9
+    assert np.linalg.norm(rows[-1][:3] - rows[0][:3]) > 0.05  # the operator has moved it
