@@ -15,6 +15,8 @@ def policy_id_of(path: Path, task: str = "") -> str:
         checkpoint = find_checkpoint(path)
     except UsageError as error:
         raise UsageError(f"--policy {error}") from error
+    if checkpoint.meta.get("kind") == "critic":
+        raise UsageError(f"--policy {path}: is a critic; give the run folder of an actor")
     trained = str(checkpoint.meta["dataset"].get("task", ""))
     if task and trained != task:
         raise UsageError(f"--policy {path}: was trained on task {trained}, not {task}")

@@ -45,3 +45,10 @@ def test_every_command_refuses_it_before_it_begins(
     assert cli.run(arguments.split()) == 2
     assert "was trained on task lid, not drawer" in capsys.readouterr().err
     assert [path.name for path in checkpoint.iterdir()] == [META_FILE]
+
+
+def test_a_critic_is_no_policy(checkpoint: Path) -> None:
+    meta = json.loads((checkpoint / META_FILE).read_text())
+    (checkpoint / META_FILE).write_text(json.dumps({**meta, "kind": "critic"}))
+    with pytest.raises(UsageError, match="is a critic"):
+        policy_id_of(checkpoint, "lid")

@@ -1,7 +1,7 @@
 """Bottle: grasp a tapered bottle, carry it, place it upright on a raised platform.
 
 Positions (m, in `base`), uniform. Train: bottle x 0.40..0.70, y -0.36..0.04 (30 x 40 cm), any yaw; platform
-centre x 0.48..0.66, y 0.17..0.30. Held out: the bottle in the 3 cm wide frame around its train range.
+centre x 0.52..0.66, y 0.17..0.30. Held out: the bottle in the 3 cm wide frame around its train range.
 Success: bottle upright within 10 deg, its base on the platform top, at rest, no contact with the hand and
 TCP at least 10 cm from its axis, all that for 0.5 s. Failure: tilted by more than 60 deg or off the table
 without being held for 0.5 s, or a protective stop. The runner of an episode ends it after `max_steps`.
@@ -33,7 +33,7 @@ class BottleRanges:
     bottle_min_m: tuple[float, float] = (0.40, -0.36)
     bottle_max_m: tuple[float, float] = (0.70, 0.04)
     held_out_border_m: float = 0.03
-    platform_min_m: tuple[float, float] = (0.48, 0.17)
+    platform_min_m: tuple[float, float] = (0.52, 0.17)
     platform_max_m: tuple[float, float] = (0.66, 0.30)
 
 

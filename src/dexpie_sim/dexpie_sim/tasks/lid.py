@@ -1,7 +1,7 @@
 """Lid: lift a lid by its spherical knob, put it aside, grasp a candy, put it into the box.
 
-Positions (m, in `base`), uniform. Train: box centre x 0.46..0.56, y 0.04..0.12, turned by up to 15 deg; candy
-x 0.40..0.56, y -0.28..-0.14, any yaw. Held out: box and candy in the 3 cm wide frames around these ranges.
+Positions (m, in `base`), uniform. Train: box centre x 0.48..0.54, y 0.055..0.105, turned by up to 8 deg; candy
+x 0.44..0.52, y -0.25..-0.17, turned by up to 30 deg. Held out: box and candy in the 3 cm wide frames around these ranges.
 Success: candy inside the upright box, at rest, nothing touched by the hand, TCP at least 15 cm from the box's
 opening, and the lid lying flat on the table, all that for 0.5 s; the lid is not put back, as in the paper.
 Failure: box, lid or candy off the table, box knocked over, lid turned over, each for 0.5 s; protective stop.
@@ -50,13 +50,14 @@ ASIDE_M: Final = (-0.01, 0.17)
 
 @dataclass(frozen=True)
 class LidRanges:
-    """Uniform ranges in `base`: metres; radians of the box's yaw; aside_m: scatter of the lid put aside."""
+    """Uniform ranges in `base`: metres; radians of the yaws, either way; aside_m: scatter of the lid put aside."""
 
-    box_min_m: tuple[float, float] = (0.46, 0.04)
-    box_max_m: tuple[float, float] = (0.56, 0.12)
-    box_yaw_rad: float = math.radians(15.0)
-    candy_min_m: tuple[float, float] = (0.40, -0.28)
-    candy_max_m: tuple[float, float] = (0.56, -0.14)
+    box_min_m: tuple[float, float] = (0.48, 0.055)
+    box_max_m: tuple[float, float] = (0.54, 0.105)
+    box_yaw_rad: float = math.radians(8.0)
+    candy_min_m: tuple[float, float] = (0.44, -0.25)
+    candy_max_m: tuple[float, float] = (0.52, -0.17)
+    candy_yaw_rad: float = math.radians(30.0)
     held_out_border_m: float = 0.03
     aside_m: float = 0.015
 
@@ -122,7 +123,7 @@ class LidTask(Task):
         box = draw_xy(rng, ranges.box_min_m, ranges.box_max_m, ranges.held_out_border_m, positions)
         box_yaw = rng.uniform(-ranges.box_yaw_rad, ranges.box_yaw_rad)
         candy = draw_xy(rng, ranges.candy_min_m, ranges.candy_max_m, ranges.held_out_border_m, positions)
-        candy_yaw = rng.uniform(-math.pi, math.pi)
+        candy_yaw = rng.uniform(-ranges.candy_yaw_rad, ranges.candy_yaw_rad)
         aside = box + ASIDE_M + rng.uniform(-ranges.aside_m, ranges.aside_m, 2)
         self.put(data, "box", np.array([*box, BOX_HEIGHT_M]), box_yaw)
         self.put(data, "candy", np.array([*candy, CANDY_RADIUS_M]), candy_yaw)
