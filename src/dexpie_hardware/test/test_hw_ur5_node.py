@@ -14,7 +14,7 @@ from dexpie_hardware.ur5.controller import matrix_from_pose6
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Repeating, await_true
 
-STREAM_S = 60.0
+STREAM_S = float(os.environ.get("DEXPIE_STREAM_S", "20"))  # 60 for the whole minute
 TCP_OFFSET = [0.0, 0.0, 0.12, 0.0, 0.0, 0.3]
 
 
@@ -50,7 +50,7 @@ def test_it_starts_on_both_generations_and_moves_the_arm(
 
 
 @pytest.mark.slow
-def test_a_minute_at_125_hz_follows_a_moving_target_without_gaps(tmp_path: Path) -> None:
+def test_a_stream_at_125_hz_follows_a_moving_target_without_gaps(tmp_path: Path) -> None:
     """Gaps are those that the controller sees.
 
     p99 of them is under three periods, and at least 95 % of the periods bring a pose: the servo process
