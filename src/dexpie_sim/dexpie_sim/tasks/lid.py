@@ -1,7 +1,8 @@
 """Lid: lift a lid by its spherical knob, put it aside, grasp a candy, put it into the box.
 
-Positions (m, in `base`), uniform. Train: box centre x 0.48..0.54, y 0.055..0.105, turned by up to 8 deg; candy
-x 0.44..0.52, y -0.25..-0.17, turned by up to 30 deg. Held out: box and candy in the 3 cm wide frames around these ranges.
+Positions (m, in `base`), uniform. Train: box centre x 0.48..0.54, y 0.055..0.105, turned by up to 8 deg;
+candy x 0.44..0.52, y -0.25..-0.17, turned by up to 30 deg. Held out: box and candy in the 3 cm wide frames
+around these ranges.
 Success: candy inside the upright box, at rest, nothing touched by the hand, TCP at least 15 cm from the box's
 opening, and the lid lying flat on the table, all that for 0.5 s; the lid is not put back, as in the paper.
 Failure: box, lid or candy off the table, box knocked over, lid turned over, each for 0.5 s; protective stop.
@@ -50,7 +51,7 @@ ASIDE_M: Final = (-0.01, 0.17)
 
 @dataclass(frozen=True)
 class LidRanges:
-    """Uniform ranges in `base`: metres; radians of the yaws, either way; aside_m: scatter of the lid put aside."""
+    """Uniform ranges in `base`: metres; yaws in radians, either way; aside_m: scatter of the lid aside."""
 
     box_min_m: tuple[float, float] = (0.48, 0.055)
     box_max_m: tuple[float, float] = (0.54, 0.105)
