@@ -303,7 +303,7 @@ def test_positions_stay_in_their_ranges() -> None:
                 assert np.all(xy <= np.array(high) + ranges.held_out_border_m)
             yaw = math.atan2(*reading.group("box.")[[7, 6]])
             assert abs(yaw) <= ranges.box_yaw_rad + 1e-9
-            drawn.append((*reading.group("box.")[[0, 1, 6]], *reading.group("candy.")[[0, 1, 3]]))
+            drawn.append((*reading.group("box.")[[0, 1, 7]], *reading.group("candy.")[[0, 1, 3]]))
         assert np.all(np.std(drawn, axis=0) > 0.01)
 
 
