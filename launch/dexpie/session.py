@@ -14,10 +14,10 @@ from dexpie.episode_tables import coverage_text
 from dexpie.episode_watch import EpisodeWatch, Verdict
 from dexpie.graph_client import GraphClient, Refused
 from dexpie.operator_access import OperatorAccess
-from dexpie.session_desk import Phase, SessionDesk
+from dexpie.session_desk import SessionDesk
 from dexpie.session_prompts import prompt_for
 from dexpie.session_records import SessionOptions
-from dexpie_core.collection import CORRECTION_TIMES, CollectedEpisode, PlannedEpisode
+from dexpie_core.collection import CORRECTION_TIMES, CollectedEpisode, Phase, PlannedEpisode
 from dexpie_core.errors import DexpieError
 from dexpie_core.modes import Mode
 from dexpie_core.topics import EPISODE_END_SERVICE, EPISODE_START_SERVICE, SIM_RESET_SERVICE

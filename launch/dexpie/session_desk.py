@@ -7,26 +7,16 @@ the session asks for its next episode or looks whether the person has continued.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from dexpie_core.collection import (
     CollectedEpisode,
     CollectionPlan,
+    Phase,
     PlannedEpisode,
     StageCoverage,
     coverage,
     next_episode,
 )
-
-
-class Phase(IntEnum):
-    """What the session does. Values are those of dexpie_msgs/msg/CollectionStatus."""
-
-    RESETTING = 0
-    WAITING = 1
-    ATTEMPT = 2
-    CORRECTION = 3
-    FINISHED = 4
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from dexpie.session_desk import Phase
 from dexpie_core import messages, topics
+from dexpie_core.collection import Phase
 from dexpie_core.episode import EpisodeEnd, EpisodeStart
 from dexpie_core.modes import Mode
 from dexpie_core.topics import TopicSpec

@@ -11,8 +11,8 @@ import rclpy
 from fake_graph import FakeGraph
 
 from dexpie.session import Session
-from dexpie.session_desk import Phase
 from dexpie.session_records import SessionOptions
+from dexpie_core.collection import Phase
 from dexpie_core.modes import Mode
 from dexpie_core.topics import (
     COLLECTION_CONTINUE_SERVICE,

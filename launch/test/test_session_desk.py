@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dexpie.session_desk import Answer, Phase, SessionDesk
+from dexpie.session_desk import Answer, SessionDesk
 from dexpie.session_prompts import prompt_for
-from dexpie_core.collection import CollectedEpisode, CollectionPlan, PlannedEpisode
+from dexpie_core.collection import CollectedEpisode, CollectionPlan, Phase, PlannedEpisode
 from dexpie_msgs.msg import CollectionStatus
 
 

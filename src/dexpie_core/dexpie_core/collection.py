@@ -7,6 +7,7 @@ stage and seed, with the operator intervening. Attempts and corrections both cou
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 from dexpie_core.episode import Outcome
 
@@ -14,6 +15,16 @@ CORRECTION_TIMES = 2.0
 """How much longer a correction may take than an attempt: the way to the failure, then the operator's work."""
 
 _UNDER_WAY = "/"  # no episode's name has one
+
+
+class Phase(IntEnum):
+    """Where a collection stands. Values are those of dexpie_msgs/msg/CollectionStatus."""
+
+    RESETTING = 0
+    WAITING = 1
+    ATTEMPT = 2
+    CORRECTION = 3
+    FINISHED = 4
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ COLLECTION_STATUS: Final = TopicSpec(
 )
 CONSOLE: Final = TopicSpec("/operator/console", "std_msgs/msg/Header", "sensor", False, 10.0)
 """Life sign of the operator's console; silence of one that was heard stops the policy."""
+CONSOLE_BYE: Final = "bye"
+"""frame_id of the last life sign of a console that is closed on purpose."""
 DIAGNOSTICS: Final = TopicSpec("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", "default", False, 1.0)
 SCENE_STATE: Final = TopicSpec("/sim/scene_state", "dexpie_msgs/msg/SceneState", "sensor", True, 25.0)
 SIM_QPOS: Final = TopicSpec("/sim/qpos", "std_msgs/msg/Float64MultiArray", "sensor", False, 25.0)

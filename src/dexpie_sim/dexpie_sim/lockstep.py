@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dexpie_core.action_space import pack, unpack
 from dexpie_core.chunk_schedule import Chunk
+from dexpie_core.collection import CORRECTION_TIMES
 from dexpie_core.episode import EpisodeEnd, EpisodeStart
 from dexpie_core.executor import Executor, ExecutorConfig, HumanAction, TickOutput
 from dexpie_core.follower import HumanFollower
@@ -29,9 +30,16 @@ from dexpie_sim.render import SceneRenderer
 from dexpie_sim.tasks.base import SceneReading
 
 __all__ = [
-    "EpisodeRequest", "EpisodeResult", "LockstepCell", "LockstepConfig", "Tick", "episode_id", "run_episode",
+    "EpisodeRequest",
+    "EpisodeResult",
+    "LockstepCell",
+    "LockstepConfig",
+    "Tick",
+    "end_of",
+    "episode_id",
+    "run_episode",
     "with_inference",
-]  # fmt: skip
+]
 
 EPOCH_S = 1_700_000_000
 """Simulated time of seed 0's start; each seed starts 1000 s later, so that bags never overlap."""
@@ -259,7 +267,9 @@ def _run(
     log: InterventionLog,
     on_tick: Callable[[Tick], None] | None,
 ) -> EpisodeEnd:
-    limit = request.max_steps or cell.cell.task.max_steps * (2 if request.correct else 1)
+    limit = request.max_steps or round(
+        cell.cell.task.max_steps * (CORRECTION_TIMES if request.correct else 1.0)
+    )
     while True:
         tick = cell.tick()
         if request.correct and tick.signals is not None:
@@ -268,19 +278,19 @@ def _run(
             recorder.tick(tick)
         if on_tick is not None:
             on_tick(tick)
-        end = _end(tick, cell, limit)
+        fault = tick.output.reason if tick.output.mode is Mode.FAULT else ""
+        end = end_of(tick.scene, fault, cell.tick_index, limit)
         if end is not None:
             return end
         cell.advance(tick.output, recorder.halfway if recorder is not None else None)
 
 
-def _end(tick: Tick, cell: LockstepCell, limit: int) -> EpisodeEnd | None:
-    if tick.scene.success:
-        return EpisodeEnd("success", tick.scene.reason)
-    if tick.scene.failure:
-        return EpisodeEnd("failure", tick.scene.reason)
-    if tick.output.mode is Mode.FAULT:
-        return EpisodeEnd("failure", f"fault: {tick.output.reason}")
-    if cell.tick_index >= limit:
-        return EpisodeEnd("failure", "time-out")
-    return None
+def end_of(scene: SceneReading, fault: str, ticks: int, limit: int) -> EpisodeEnd | None:
+    """How an episode ends at this tick, or None; `fault`: why the executor gave up, empty unless it did."""
+    if scene.success:
+        return EpisodeEnd("success", scene.reason)
+    if scene.failure:
+        return EpisodeEnd("failure", scene.reason)
+    if fault:
+        return EpisodeEnd("failure", f"fault: {fault}")
+    return EpisodeEnd("failure", "time-out") if ticks >= limit else None

@@ -18,7 +18,6 @@ from dexpie_ros.looped import Level, LoopNode, Report, stale
 from dexpie_ros.node import declare, parameter, run
 from dexpie_ros.steady_clock import SteadyClock
 
-CONSOLE_LEAVES = "bye"  # frame_id of the last life sign of a console that is closed on purpose
 CLOCK_STEP_S = 0.1  # from here on a step of the system's clock is told
 NS_PER_S = 1_000_000_000
 
@@ -130,7 +129,7 @@ class ExecutorNode(LoopNode):
             self.core.counters["malformed_states"] += 1
         console = self._console.newest()
         if console is not None:
-            leaving = console.message.frame_id == CONSOLE_LEAVES
+            leaving = console.message.frame_id == topics.CONSOLE_BYE
             self.core.offer_console(now_ns / NS_PER_S, leaving)
         human = self._human.newest()
         if human is not None:

@@ -15,7 +15,7 @@ from dexpie_sim.config import RangeName
 from dexpie_sim.environment import spaces
 from dexpie_sim.environment.config import EnvironmentConfig, check_choice
 from dexpie_sim.environment.driving import Moment, make_driving
-from dexpie_sim.lockstep import LockstepCell
+from dexpie_sim.lockstep import LockstepCell, end_of
 
 _LARGEST_SEED: Final = 2**31
 
@@ -152,14 +152,11 @@ class CellEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         return stage, positions
 
     def _verdict(self, moment: Moment) -> Verdict:
-        scene = moment.scene
-        if scene.success:
-            return Verdict("success", scene.reason, terminated=True)
-        if scene.failure or moment.fault:
-            return Verdict("failure", scene.reason if scene.failure else moment.fault, terminated=True)
-        if self._cell.tick_index >= self._limit:
-            return Verdict("failure", "time-out", truncated=True)
-        return Verdict()
+        end = end_of(moment.scene, moment.fault, self._cell.tick_index, self._limit)
+        if end is None:
+            return Verdict()
+        decided = moment.scene.success or moment.scene.failure or bool(moment.fault)
+        return Verdict(end.outcome, end.reason, terminated=decided, truncated=not decided)
 
     def _reward(self, ticks: int, verdict: Verdict) -> float:
         if self.config.reward == "sparse":

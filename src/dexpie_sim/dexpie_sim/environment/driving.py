@@ -131,7 +131,7 @@ class ChunkDriving(Driving):
     def _moment(self) -> Moment:
         self._tick = tick = self._cell.tick()
         self._on_tick(tick.output)
-        fault = f"fault: {tick.output.reason}" if tick.output.mode is Mode.FAULT else ""
+        fault = tick.output.reason if tick.output.mode is Mode.FAULT else ""
         return Moment(tick.scene, fault, decides=tick.output.request is not None)
 
     def _absolute(self, chunk: Array) -> Array:

@@ -38,7 +38,6 @@ from dexpie_teleop.console.state import EVERY, NEWEST, OBSERVED
 NODE_NAME: Final = "operator_console"
 POLL_RATE_HZ: Final = 20.0
 ALIVE_S: Final = 0.5  # an interface that says nothing for so long hangs: no life sign any more
-BYE: Final = "bye"  # frame_id of the last life sign of a console that leaves on purpose
 JOIN_TIMEOUT_S: Final = 2.0
 
 
@@ -115,7 +114,7 @@ class Link:
         """Fall silent; with a goodbye the executor stops what drives at once, and misses nobody."""
         with self._life_lock:  # no sign of life may come after the goodbye
             if self._alive_s is not None and goodbye:
-                self._publish(BYE)
+                self._publish(topics.CONSOLE_BYE)
             self._alive_s, self._left = None, True
 
     def drain(self) -> list[Event]:
@@ -180,7 +179,7 @@ class Link:
             self._events.append(Heard(spec, deserialize_message(one.message, message_class(spec.type))))
 
     def _met(self, identity: str) -> None:
-        if identity not in (self.identity, BYE):
+        if identity not in (self.identity, topics.CONSOLE_BYE):
             self.other = identity
 
     def _show_life(self) -> None:

@@ -7,10 +7,11 @@ from typing import Final
 
 from rich.text import Text
 
+from dexpie_core.collection import Phase
 from dexpie_teleop.console.health import TopicHealth, TopicState
 from dexpie_teleop.console.state import ConsoleState
 from dexpie_teleop.console.view_drive import BAD, GOOD
-from dexpie_teleop.console.views import CollectionView, Phase, StageRow
+from dexpie_teleop.console.views import CollectionView, StageRow
 
 NOTE: Final = "bold yellow"
 RECORDER: Final = "episode_manager"

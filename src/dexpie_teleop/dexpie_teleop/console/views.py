@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Final
 
+from dexpie_core.collection import Phase
 from dexpie_core.messages import mode_of
 from dexpie_core.modes import Mode
 
 LEVELS: Final = ("OK", "WARN", "ERROR", "STALE")
-
-
-class Phase(IntEnum):
-    """Where a collection stands. Values are those of dexpie_msgs/msg/CollectionStatus."""
-
-    RESETTING = 0
-    WAITING = 1
-    ATTEMPT = 2
-    CORRECTION = 3
-    FINISHED = 4
 
 
 @dataclass(frozen=True)
