@@ -112,7 +112,6 @@ def test_without_a_camera_it_says_so_within_a_second_and_keeps_trying(peer, tmp_
         assert time.monotonic() - begin_s < 1.0
         diagnosis.await_report(ERROR, "is not connected", looks=3)
         assert diagnosis.values["openings"] == "0"
-        assert float(diagnosis.values["period_max_ms"]) < 1000.0  # nothing has held the interpreter
         assert process.stop(signal.SIGTERM) == 0
     assert process.log.read_text().count("is not connected") == 1
 
@@ -298,7 +297,6 @@ def test_an_unplugged_camera_is_told_at_once_and_taken_up_when_it_is_back(diagno
     diagnosis.await_report(ERROR, "camera software is not connected; none is: check cable")
     request(control, "plug")
     diagnosis.await_streaming()
-    assert float(diagnosis.values["period_max_ms"]) < 1000.0
 
 
 def test_a_closing_that_hangs_is_left_behind_and_the_camera_works_again(diagnosis, control):
