@@ -63,7 +63,7 @@ def cut_off(
     await_true(
         lambda: len(visible(bags)) >= recorded and any(bags.glob(".*.partial")), "an episode", PATIENCE_S
     )
-    time.sleep(random.uniform(0.0, 0.5))  # any moment will do
+    time.sleep(random.uniform(0.0, 0.1))  # any moment will do, but for one after the last episode
     run.process.send_signal(number)
     assert run.finish(PATIENCE_S) == (130 if number is signal.SIGINT else -number), run.text
     await_true(lambda: run.processes() == {}, "the end of its workers")
@@ -74,17 +74,17 @@ def test_simulated_time_goes_on_after_a_kill_and_an_interrupt(
 ) -> None:
     bags = tmp_path / "bags"
     arguments = (
-        f"collect --task bottle --out {bags} --episodes 4 --stages staged --policy {policy} --lockstep "
-        "--no-images --workers 1 --time-limit 1"
+        f"collect --task bottle --out {bags} --episodes 6 --stages staged --policy {policy} --lockstep "
+        "--no-images --workers 1 --time-limit 2"
     ).split()
     cut_off(started, arguments, bags, recorded=0, number=signal.SIGKILL)
     cut_off(started, arguments, bags, recorded=1, number=signal.SIGINT)
     last = Cli(*arguments)
     started.append(last)
     assert last.finish(PATIENCE_S) == 0, last.text
-    episodes = assert_whole(bags, 4)
+    episodes = assert_whole(bags, 6)
     assert {e.stage for e in episodes} == {"initial", "grasped"}
-    assert "of 4 episodes are already in" in last.text
+    assert "of 6 episodes are already in" in last.text
 
 
 def test_the_graph_goes_on_after_an_interrupt(policy: Path, tmp_path: Path, started: list[Cli]) -> None:
