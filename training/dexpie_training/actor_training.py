@@ -1,5 +1,6 @@
 """Training the actor: rows by method, configuration by preset, then the common loop."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -7,9 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 from dexpie_core.errors import UsageError
-from dexpie_training.batches import ActorData
-from dexpie_training.config import ACTOR_PRESETS, ActorConfig, EncoderConfig, OptimiserConfig
-from dexpie_training.dataset import Dataset, behaviour_cloning_rows, split_episodes
+from dexpie_training.actor_data import LabelledRows
+from dexpie_training.config import (
+    ACTOR_PRESETS,
+    ActorConfig,
+    ConditionConfig,
+    EncoderConfig,
+    OptimiserConfig,
+)
+from dexpie_training.dataset import Dataset, split_episodes
+from dexpie_training.labels import Labels
+from dexpie_training.methods import CONDITION_OF, ROWS_OF
 from dexpie_training.models.actor import Actor, parameter_count
 from dexpie_training.train_actor import TrainActorOptions, TrainReport
 from dexpie_training.training_loop import run_loop
@@ -22,7 +31,7 @@ class ActorLearner:
     """An actor and the rows that it learns from."""
 
     def __init__(
-        self, actor: Actor, train: ActorData, held_out: ActorData, description: dict[str, Any]
+        self, actor: Actor, train: LabelledRows, held_out: LabelledRows, description: dict[str, Any]
     ) -> None:
         self._actor = actor
         self.train_count = len(train)
@@ -36,11 +45,11 @@ class ActorLearner:
 
     def fit_statistics(self) -> None:
         """Take the normalisation from the training rows."""
-        self.module.normaliser.fit(*self._train.chunk_range())
-        self.module.encoder.fit(self._train.observations(np.arange(len(self._train))))
+        self.module.normaliser.fit(*self._train.data.chunk_range())
+        self.module.encoder.fit(self._train.data.observations(np.arange(len(self._train))))
 
     def batch(self, positions: NDArray[np.int64]) -> tuple[Any, ...]:
-        return self._train.observations(positions), self._train.relative_chunks(positions)
+        return self._train.batch(positions)
 
     def held_out_loss(self, device: torch.device) -> float | None:
         """Denoising loss on a fixed choice of rows, steps and noise."""
@@ -49,9 +58,8 @@ class ActorLearner:
             return None
         positions = np.linspace(0, count - 1, min(count, HELD_OUT_ROWS)).astype(np.int64)
         generator = torch.Generator().manual_seed(0)
-        observations = self._held_out.observations(positions).to(device)
-        chunks = self._held_out.relative_chunks(positions).to(device)
-        return float(self.module(observations, chunks, generator).detach())
+        arguments = [part.to(device) for part in self._held_out.batch(positions)]
+        return float(self.module(*arguments, generator).detach())
 
     def describe(self) -> dict[str, Any]:
         normaliser = self.module.normaliser
@@ -61,7 +69,7 @@ class ActorLearner:
 
 def train_actor(options: TrainActorOptions) -> TrainReport:
     """Train or continue a run, see TrainActorOptions."""
-    naming = {"method": options.method, "preset": options.preset}
+    naming = {"method": options.method, "preset": options.preset, "labels": options.labels}
     setup = prepare_run(
         options, "actor", ActorConfig, lambda dataset: configuration(options, dataset), naming
     )
@@ -73,14 +81,19 @@ def train_actor(options: TrainActorOptions) -> TrainReport:
 
 def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport:
     dataset, config = setup.dataset, setup.config
-    rows = behaviour_cloning_rows(dataset)
+    rows = ROWS_OF[options.method].rows(dataset)
+    labels = None if options.labels is None else _labels(options, dataset, config.condition)
     train_mask, held_out_mask = split_episodes(dataset, options.held_out, options.seed)
-    train = ActorData.prepare(dataset, rows[train_mask[rows]], config.horizon)
-    held_out = ActorData.prepare(dataset, rows[held_out_mask[rows]], config.horizon)
+    train, held_out = (
+        LabelledRows.prepare(dataset, rows[mask[rows]], config, labels)
+        for mask in (train_mask, held_out_mask)
+    )
     if not len(train):
         raise UsageError(
-            f"{options.dataset}: no successful demonstrations in it, {options.method} has nothing to learn"
+            f"{options.dataset}: its episodes are shorter than a window, there is nothing to learn"
         )
+    if labels is not None:
+        setup.description["labels_sha256"] = labels.meta["labels_sha256"]
     torch.manual_seed(options.seed)
     learner = ActorLearner(Actor(config), train, held_out, setup.description)
     learner.fit_statistics()
@@ -91,16 +104,32 @@ def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport
     return TrainReport(options.out, checkpoint.policy_id, checkpoint.step, minutes, held_out_loss)
 
 
+def _labels(options: TrainActorOptions, dataset: Dataset, condition: ConditionConfig) -> Labels:
+    """The labels asked for; refused where they are of the other form."""
+    labels = Labels.open(dataset, options.labels or "")
+    form = labels.meta["config"]["form"]
+    if form != condition.kind:
+        raise UsageError(
+            f"--labels {options.labels}: are {form}, {options.method} needs {condition.kind} ones; "
+            f"make them with `dexpie label --form {condition.kind}`"
+        )
+    return labels
+
+
 def configuration(options: TrainActorOptions, dataset: Dataset) -> tuple[ActorConfig, OptimiserConfig]:
     """Configuration of a new run: preset, then what the options override."""
     if not dataset.meta["state_names"]:
         raise UsageError(f"{options.dataset}: has no simulated state, --encoder state cannot be used")
     preset = ACTOR_PRESETS[options.preset]
+    condition = ConditionConfig(kind=CONDITION_OF[options.method], dim=preset.condition_dim)
+    if options.guidance is not None:
+        condition = replace(condition, guidance=options.guidance)
     config = ActorConfig(
         unet=preset.unet,
         diffusion=preset.diffusion,
         action_range=preset.action_range,
         encoder=EncoderConfig(kind=options.encoder),
+        condition=condition,
         state_names=tuple(dataset.meta["state_names"]),
     )
     return config, with_overrides(preset.optimiser, options)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from dexpie_training.advantage import WindowRule
+
+MethodName = Literal["bc", "hg-dagger", "recap", "dexpie"]
+ConditionKind = Literal["none", "continuous", "binary"]
 PrefixMarking = Literal["per_step_time", "mask_channel", "none"]
 ProprioceptionName = Literal["q", "tcp", "hand"]
 Size = Literal["tiny", "small", "paper"]
@@ -69,6 +73,34 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
+class ConditionConfig:
+    """How the actor is told the optimality of what it learns, and how that is used at inference."""
+
+    kind: ConditionKind = "none"
+    """none (cloning), continuous: optimality in [0, 1] as a sinusoid, binary: a bit as a learned vector"""
+    dim: int = 128
+    """size of the embedding"""
+    min_period: float = 4e-3
+    """shortest period of the sinusoid, in units of optimality"""
+    max_period: float = 4.0
+    """longest period of the sinusoid, in units of optimality"""
+    null: Literal["learned", "zeros"] = "learned"
+    """what stands for no condition"""
+    mask_probability: float = 0.3
+    """share of training windows whose condition is withheld"""
+    window_rule: WindowRule = "first_step"
+    """optimality of a window that mixes human and policy steps"""
+    guidance: float = 1.5
+    """beta: chunks move this far from the unconditional towards the optimal prediction; 1: the optimal one"""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.mask_probability < 1.0:
+            raise ValueError(f"mask_probability {self.mask_probability} must be in [0, 1)")
+        if self.guidance < 0.0:
+            raise ValueError(f"guidance {self.guidance} must not be negative")
+
+
+@dataclass(frozen=True)
 class ActorConfig:
     """Everything that determines the actor's shape and meaning."""
 
@@ -82,6 +114,8 @@ class ActorConfig:
     """what is observed"""
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     """noise, sampler, prefix"""
+    condition: ConditionConfig = field(default_factory=ConditionConfig)
+    """optimality and guidance"""
     state_names: tuple[str, ...] = ()
     """columns of the simulated state, in the order of the dataset"""
 
@@ -118,6 +152,7 @@ class ActorPreset:
     optimiser: OptimiserConfig
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     action_range: Literal["chunk", "step"] = "chunk"
+    condition_dim: int = 128
 
 
 # `tiny` and `small` are what a CPU trains in minutes. Only `tiny` was measured, one training run a variant
@@ -132,12 +167,14 @@ ACTOR_PRESETS: Final[dict[Size, ActorPreset]] = {
         OptimiserConfig(learning_rate=2e-3, warmup_steps=50, batch_size=64, epochs=20),
         DiffusionConfig(prediction="sample"),
         action_range="step",
+        condition_dim=64,
     ),
     "small": ActorPreset(
         UnetConfig(down_dims=(64, 128, 256), prefix_features=64),
         OptimiserConfig(learning_rate=1e-3, warmup_steps=50, batch_size=64, epochs=20),
         DiffusionConfig(prediction="sample"),
         action_range="step",
+        condition_dim=64,
     ),
     "paper": ActorPreset(UnetConfig(down_dims=(256, 512, 1024)), OptimiserConfig()),
 }

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from dexpie_core import action_space, se3
 from dexpie_core.errors import DexpieError
-from dexpie_core.modes import Mode
 from dexpie_training import schema
 
 Floats = NDArray[np.float64]
@@ -164,18 +163,6 @@ class Windows:
     def absolute_chunks(self, starts: Ints) -> Floats:
         """The same chunks in the base frame, (B, horizon, 15)."""
         return self.dataset.action[self.rows(starts)]
-
-
-def behaviour_cloning_rows(dataset: Dataset) -> Ints:
-    """Rows that BC learns from: successful demonstrations, from the first human action on."""
-    wanted = np.array(
-        [e["kind"] == "demonstration" and e["outcome"] == "success" for e in dataset.episodes], dtype=bool
-    )
-    human = dataset.intervention | (dataset.mode == Mode.HUMAN)
-    seen = np.cumsum(human)
-    before = np.concatenate([[0], seen])[dataset.first_rows]  # human steps in earlier episodes
-    begun = seen > before[dataset.episode]
-    return np.flatnonzero(wanted[dataset.episode] & begun)
 
 
 def split_episodes(dataset: Dataset, held_out: float, seed: int) -> tuple[Bools, Bools]:

@@ -32,6 +32,7 @@ class PolicyInfo:
     max_delay: int
     cameras: tuple[str, ...]
     state_names: tuple[str, ...]
+    guidance: float  # beta of the optimality; 1 where the policy has no condition
 
 
 class LoadedPolicy:
@@ -49,9 +50,16 @@ class LoadedPolicy:
 
     @classmethod
     def load(
-        cls, path: Path | str, device: str = "cpu", threads: int | None = None, which: str = "latest"
+        cls,
+        path: Path | str,
+        device: str = "cpu",
+        threads: int | None = None,
+        which: str = "latest",
+        guidance: float | None = None,
     ) -> "LoadedPolicy":
         """Load a run or checkpoint folder. `threads`: CPU threads of torch, of the whole process.
+
+        guidance: beta of the optimality, instead of the one that the policy was trained with.
 
         Raises UsageError, one line, where the folder is not a checkpoint.
         """
@@ -69,6 +77,7 @@ class LoadedPolicy:
             max_delay=actor.config.diffusion.max_delay,
             cameras=(),
             state_names=actor.config.state_names,
+            guidance=_guidance(actor, guidance),
         )
         return cls(actor, info, torch.device(device))
 
@@ -108,7 +117,9 @@ class LoadedPolicy:
             relative = action_space.relative_from_absolute(observation.tcp_T, prefix)
             given = self._tensor(relative[None])
         with torch.inference_mode():
-            chunk = self._actor.sample(self._batch(observation), noise.to(self._device), given)
+            chunk = self._actor.sample(
+                self._batch(observation), noise.to(self._device), given, self.info.guidance
+            )
         relative_chunk = chunk[0].to(torch.float64).cpu().numpy()
         targets = action_space.absolute_from_relative(observation.tcp_T, relative_chunk)
         targets[:, action_space.POSE_DIM :] = np.clip(targets[:, action_space.POSE_DIM :], 0.0, 1.0)
@@ -135,6 +146,14 @@ class LoadedPolicy:
 
     def _tensor(self, values: Array) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self._device)
+
+
+def _guidance(actor: Actor, wanted: float | None) -> float:
+    if actor.condition is None:
+        if wanted not in (None, 1.0):
+            raise UsageError(f"--guidance {wanted}: the policy was trained without a condition; leave it out")
+        return 1.0
+    return actor.config.condition.guidance if wanted is None else wanted
 
 
 def build_actor(checkpoint: Checkpoint, device: str = "cpu") -> Actor:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dexpie_training.config import Size
+from dexpie_core.errors import UsageError
+from dexpie_training.config import MethodName, Size
 from dexpie_training.training_options import TrainingOptions
 
 
@@ -12,13 +13,29 @@ from dexpie_training.training_options import TrainingOptions
 class TrainActorOptions(TrainingOptions):
     """Train a diffusion policy."""
 
-    method: Literal["bc"] = "bc"
-    """bc: successful demonstrations, no condition"""
+    method: MethodName = "bc"
+    """bc: successful demonstrations; hg-dagger: all successful episodes with their corrections; recap: all
+    data, given whether the advantage is good; dexpie: all data, given a continuous optimality"""
+    labels: str | None = None
+    """labels of the dataset made by `dexpie label`, for recap (--form binary) and dexpie (continuous)"""
+    guidance: float | None = None
+    """beta that the policy is sampled with, for recap and dexpie (default: 1.5; 1: no guidance)"""
     preset: Size = "tiny"
     """size, learning rate and target: tiny trains on a CPU in minutes (20 epochs, batches of 64), paper is
     the published size (300 epochs, batches of 256)"""
     encoder: Literal["state"] = "state"
     """what the policy sees: state = simulated object poses"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        conditioned = self.method in ("recap", "dexpie")
+        if conditioned and self.labels is None:
+            raise UsageError(f"--labels is missing: {self.method} learns from labels, see `dexpie label`")
+        for name in ("labels", "guidance"):
+            if not conditioned and getattr(self, name) is not None:
+                raise UsageError(f"--{name}: {self.method} has no condition; leave it out")
+        if self.guidance is not None and self.guidance < 0.0:
+            raise UsageError(f"--guidance {self.guidance} must not be negative")
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def prepare_run(
     if options.resume:
         run = RunFolder.open(options.out)
         _check_same(run, dataset, options, kind)
+        _check_named_alike(run, naming)
         config = from_dict(config_type, run.description["config"])
         optimiser = from_dict(OptimiserConfig, run.description["optimiser"])
     else:
@@ -77,6 +78,13 @@ def _check_same(run: RunFolder, dataset: Dataset, options: TrainingOptions, kind
         raise UsageError(
             f"{options.out} was started with --seed {stored['seed']} --held-out {stored['held_out']}"
         )
+
+
+def _check_named_alike(run: RunFolder, naming: dict[str, Any]) -> None:
+    for name in ("method", "labels"):
+        stored = run.description.get(name)
+        if stored != naming.get(name):
+            raise UsageError(f"{run.path} was started with --{name} {stored}, not {naming.get(name)}")
 
 
 def dataset_description(path: Path, dataset: Dataset) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class BagMaker:
             topics.EXECUTED_ACTION.type,
             header=messages.header(make, now_ns),
             tick=tick,
-            mode=3 if human else 0,
+            mode=3 if human else 1 if recipe.kind == "rollout" else 0,
             source=2 if human else 0,
             pose=messages.pose(make, T),
             hand=hand,

@@ -20,7 +20,8 @@ from synthetic_bags import (
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training.alignment import AlignmentConfig, nearest, thin_to_rate
 from dexpie_training.convert import ConvertOptions, run_convert
-from dexpie_training.dataset import Dataset, Windows, behaviour_cloning_rows, split_episodes
+from dexpie_training.dataset import Dataset, Windows, split_episodes
+from dexpie_training.methods import ROWS_OF
 
 
 def convert(tmp_path: Path, *bags: Path, **alignment: object) -> Dataset:
@@ -159,14 +160,18 @@ def test_windows_hold_the_last_action_and_are_relative(tmp_path: Path) -> None:
     np.testing.assert_allclose(relative[0, :, 3:6], absolute[0, :, 3:6] @ R, atol=1e-12)
 
 
-def test_cloning_takes_successful_demonstrations_from_the_first_human_step(tmp_path: Path) -> None:
+def test_each_method_takes_its_episodes_from_the_first_action_on(tmp_path: Path) -> None:
     maker = BagMaker(tmp_path / "session")
     maker.episode(Recipe(idle_ticks=4), "a")
     maker.episode(Recipe(outcome="failure"), "b")
-    maker.episode(Recipe(kind="rollout"), "c")
-    maker.episode(Recipe(idle_ticks=2, ticks=10), "d")
+    maker.episode(Recipe(kind="rollout", ticks=10), "c")
+    maker.episode(Recipe(kind="rollout", outcome="failure", ticks=10), "d")
+    maker.episode(Recipe(idle_ticks=2, ticks=10), "e")
     dataset = convert(tmp_path, maker.write())
-    assert behaviour_cloning_rows(dataset).tolist() == [*range(4, 30), *range(92, 100)]
+    begun = [range(4, 30), range(30, 60), range(60, 70), range(70, 80), range(82, 90)]
+    taken = {"bc": [0, 4], "hg-dagger": [0, 2, 4], "recap": [0, 2, 3, 4], "dexpie": [0, 2, 3, 4]}
+    for method, episodes in taken.items():
+        assert ROWS_OF[method].rows(dataset).tolist() == [row for e in episodes for row in begun[e]]
 
 
 def test_split_is_by_episode(tmp_path: Path) -> None:

@@ -7,19 +7,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from scipy.special import expit
-from synthetic_dataset import write_dataset
+from synthetic_dataset import STATE_NAMES, write_dataset
 
 from dexpie_core.errors import DexpieError, UsageError
+from dexpie_core.observation import Observation
 from dexpie_training import critic_config
+from dexpie_training.actor_data import LabelledRows
 from dexpie_training.checkpoint import find_checkpoint
-from dexpie_training.config import OptimiserConfig
+from dexpie_training.config import ActorConfig, ConditionConfig, OptimiserConfig
 from dexpie_training.critic_config import CRITIC_PRESETS, CriticConfig
 from dexpie_training.critic_data import CriticData
 from dexpie_training.critic_training import load_critics
 from dexpie_training.dataset import Dataset
 from dexpie_training.labels import Labels
 from dexpie_training.make_labels import LabelOptions, run_label
+from dexpie_training.methods import ROWS_OF
+from dexpie_training.policy import LoadedPolicy
+from dexpie_training.train_actor import TrainActorOptions, run_train_actor
 from dexpie_training.train_critic import TrainCriticOptions, run_train_critic
 
 
@@ -114,6 +120,55 @@ def test_labels_of_another_dataset_are_refused(made, tmp_path: Path) -> None:
         (other / "labels" / name).write_bytes((dataset / "labels" / name).read_bytes())
     with pytest.raises(UsageError, match="labels of another dataset"):
         Labels.open(Dataset.open(other), "a")
+
+
+@pytest.fixture
+def actor_of(made, tmp_path: Path):
+    """Trains an actor of a method for a step on the labelled dataset."""
+
+    def train_actor(method: str, **more) -> Path:
+        size = {"steps": 1, "batch_size": 8, "threads": 1}
+        run_train_actor(TrainActorOptions(made[0], tmp_path / "run", method=method, **size, **more))
+        return tmp_path / "run"
+
+    return train_actor
+
+
+def test_actors_are_conditioned_on_labels_and_say_on_which(made, actor_of, tmp_path: Path) -> None:
+    run = actor_of("dexpie", labels="a", guidance=2.0)
+    meta = find_checkpoint(run).meta
+    labels = Labels.open(Dataset.open(made[0]), "a")
+    assert (meta["labels"], meta["labels_sha256"]) == ("a", labels.meta["labels_sha256"])
+    policy = LoadedPolicy.load(run)
+    assert policy.policy_id.startswith("dexpie-") and policy.info.guidance == 2.0
+    observation = Observation(0.0, np.zeros(6), np.eye(4), np.zeros(6), np.zeros(3))
+    plain = LoadedPolicy.load(run, guidance=1.0)
+    chunks = [p.infer(observation, np.zeros((0, 15))) for p in (policy, policy, plain)]
+    policy.reset(0)
+    np.testing.assert_array_equal(policy.infer(observation, np.zeros((0, 15))), chunks[0])
+    assert not np.allclose(chunks[2], chunks[0])
+    with pytest.raises(UsageError, match="was started with --method dexpie, not bc"):
+        actor_of("bc", resume=True)
+
+
+def test_windows_of_an_actor_take_the_labels_of_their_first_rows(made) -> None:
+    dataset = Dataset.open(made[0])
+    labels = Labels.open(dataset, "a")
+    config = ActorConfig(condition=ConditionConfig("continuous"), state_names=STATE_NAMES)
+    rows = ROWS_OF["dexpie"].rows(dataset)
+    data = LabelledRows.prepare(dataset, rows, config, labels)
+    np.testing.assert_allclose(data.optimality, labels.optimality[data.data.rows], rtol=1e-6)
+    assert 0 < int((data.optimality < 0.5).sum()) < len(data)
+    assert torch.all(LabelledRows.prepare(dataset, rows, config, None).optimality == 1.0)
+
+
+def test_methods_refuse_labels_that_do_not_fit(made, actor_of) -> None:
+    with pytest.raises(UsageError, match="--labels is missing: recap learns from labels"):
+        actor_of("recap")
+    with pytest.raises(UsageError, match="--labels: hg-dagger has no condition"):
+        actor_of("hg-dagger", labels="a")
+    with pytest.raises(UsageError, match="--labels a: are continuous, recap needs binary ones"):
+        actor_of("recap", labels="a")
 
 
 def test_wrong_use(made, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Shapes, conditioning and prefix marking of the networks."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from dexpie_training.config import ACTOR_PRESETS, UnetConfig
+from dexpie_training.config import ACTOR_PRESETS, ConditionConfig, UnetConfig
 from dexpie_training.models.embeddings import OptimalityEmbedding, StepEmbedding, sinusoid
 from dexpie_training.models.unet1d import ConditionalUnet1d
 
@@ -90,9 +92,12 @@ def test_step_embedding_tells_all_steps_apart() -> None:
     assert distance.min() > 1e-3
 
 
+CONTINUOUS = ConditionConfig("continuous")
+
+
 def test_optimality_embedding_resolves_what_the_usual_ladder_does_not() -> None:
     values = torch.tensor([0.6, 0.8])
-    ours = OptimalityEmbedding(128)(values, torch.zeros(2, dtype=torch.bool))
+    ours = OptimalityEmbedding(CONTINUOUS)(values, torch.zeros(2, dtype=torch.bool))
     usual = sinusoid(values, 128, 6.2831853, 6.2831853e4)
     cosine = torch.nn.functional.cosine_similarity
     assert cosine(usual[0], usual[1], dim=0) > 0.99 and cosine(ours[0], ours[1], dim=0) < 0.6
@@ -100,7 +105,8 @@ def test_optimality_embedding_resolves_what_the_usual_ladder_does_not() -> None:
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_masked_optimality_is_the_null_vector(learned: bool) -> None:
-    embedding = OptimalityEmbedding(16, learned_null=learned)
+    null = "learned" if learned else "zeros"
+    embedding = OptimalityEmbedding(replace(CONTINUOUS, dim=16, null=null))
     out = embedding(torch.tensor([0.3, 1.0]), torch.tensor([True, False]))
     torch.testing.assert_close(out[0], embedding.null.data)
     assert embedding.null.requires_grad == learned and (learned or torch.all(out[0] == 0))

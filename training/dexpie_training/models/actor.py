@@ -1,4 +1,4 @@
-"""The actor: encoder, conditional U-Net, normalisation and diffusion as one module."""
+"""The actor: encoder, condition, conditional U-Net, normalisation and diffusion as one module."""
 
 import torch
 from torch import Tensor, nn
@@ -6,28 +6,31 @@ from torch import Tensor, nn
 from dexpie_core.action_space import ACTION_DIM
 from dexpie_training.config import ActorConfig
 from dexpie_training.diffusion import Denoiser, Diffusion
+from dexpie_training.guidance import guided
+from dexpie_training.models.embeddings import make_condition
 from dexpie_training.models.encoders import ObservationBatch, make_encoder
 from dexpie_training.models.unet1d import ConditionalUnet1d
 from dexpie_training.normalisation import ActionNormaliser
 
 
 class Actor(nn.Module):
-    """Chunks (B, H, 15), relative to the observed TCP pose, given observations."""
+    """Chunks (B, H, 15), relative to the observed TCP pose, given observations and an optimality."""
 
     def __init__(self, config: ActorConfig, device: torch.device | str = "cpu") -> None:
         super().__init__()
         self.config = config
         self.encoder = make_encoder(config.encoder, config.state_names)
-        self.unet = ConditionalUnet1d(ACTION_DIM, self.encoder.feature_dim, config.unet)
+        self.condition = make_condition(config.condition)
+        condition_dim = self.encoder.feature_dim + (config.condition.dim if self.condition else 0)
+        self.unet = ConditionalUnet1d(ACTION_DIM, condition_dim, config.unet)
         self.normaliser = ActionNormaliser(config.horizon, config.action_range == "step")
         self.diffusion = Diffusion(config.diffusion, device)
         self.to(device)
 
-    def denoiser(self, features: Tensor) -> Denoiser:
-        """What the network predicts under the condition `features` (B, F).
-
-        This is the place of guidance: more branches are more rows of one batch.
-        """
+    def denoiser(self, features: Tensor, optimality: Tensor, masked: Tensor) -> Denoiser:
+        """What the network predicts given features (B, F) and optimality (B,), withheld where masked (B,)."""
+        if self.condition is not None:
+            features = torch.cat([features, self.condition(optimality, masked)], dim=-1)
 
         def predict(x: Tensor, step: Tensor, clean_mask: Tensor | None) -> Tensor:
             output: Tensor = self.unet(x, step, features, clean_mask)
@@ -35,16 +38,40 @@ class Actor(nn.Module):
 
         return predict
 
-    def forward(self, observations: ObservationBatch, relative: Tensor, generator: torch.Generator) -> Tensor:
-        """Training loss (scalar) of relative chunks (B, H, 15), not normalised."""
+    def forward(
+        self, observations: ObservationBatch, relative: Tensor, optimality: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Training loss (scalar) of relative chunks (B, H, 15), not normalised, of optimality (B,)."""
         clean = self.normaliser.normalise(relative)
-        return self.diffusion.loss(self.denoiser(self.encoder(observations)), clean, generator)
+        drawn = torch.rand(len(optimality), generator=generator).to(optimality.device)
+        masked = drawn < self.config.condition.mask_probability
+        denoiser = self.denoiser(self.encoder(observations), optimality, masked)
+        return self.diffusion.loss(denoiser, clean, generator)
 
-    def sample(self, observations: ObservationBatch, noise: Tensor, prefix: Tensor | None = None) -> Tensor:
-        """Relative chunks (B, H, 15) from noise (B, H, 15), given relative prefixes (B, n, 15)."""
+    def sample(
+        self,
+        observations: ObservationBatch,
+        noise: Tensor,
+        prefix: Tensor | None = None,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """Relative chunks (B, H, 15) of optimality 1 from noise (B, H, 15), given prefixes (B, n, 15).
+
+        guidance: beta (default: the configuration's); without a condition there is nothing to guide.
+        """
         given = None if prefix is None else self.normaliser.normalise(prefix)
-        x = self.diffusion.sample(self.denoiser(self.encoder(observations)), noise, given)
-        return self.normaliser.denormalise(x)
+        beta = self.config.condition.guidance if guidance is None else guidance
+        denoiser = self._optimal(self.encoder(observations), beta)
+        return self.normaliser.denormalise(self.diffusion.sample(denoiser, noise, given))
+
+    def _optimal(self, features: Tensor, beta: float) -> Denoiser:
+        count = len(features)
+        if self.condition is None or beta in (0.0, 1.0):
+            masked = torch.full((count,), beta == 0.0, device=features.device)
+            return self.denoiser(features, features.new_ones(count), masked)
+        masked = torch.arange(2 * count, device=features.device) < count  # first the unconditional half
+        both = self.denoiser(torch.cat([features, features]), features.new_ones(2 * count), masked)
+        return guided(both, beta)
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from dexpie_training.config import ConditionConfig
+
 
 def sinusoid(x: Tensor, dim: int, min_period: float, max_period: float) -> Tensor:
     """Embed scalars x (...,) as (..., dim): sines, then cosines, of dim/2 log-spaced periods.
@@ -39,19 +41,28 @@ class StepEmbedding(nn.Module):
 class OptimalityEmbedding(nn.Module):
     """Optimality I in [0, 1], (B,) -> (B, dim), or the null condition where `masked` (B,) is true.
 
-    The default periods 4e-3..4 resolve [0, 1]; with the Transformer's ladder 0.6 and 0.8 are nearly
-    the same vector. `null` is a learned vector or zeros.
+    `continuous`: a sinusoid. The default periods 4e-3..4 resolve [0, 1]; with the Transformer's ladder 0.6
+    and 0.8 are nearly the same vector. `binary` (RECAP): one learned vector for I = 1 and one for less.
     """
 
-    def __init__(
-        self, dim: int = 128, min_period: float = 4e-3, max_period: float = 4.0, learned_null: bool = True
-    ) -> None:
+    def __init__(self, config: ConditionConfig) -> None:
         super().__init__()
-        self.dim, self.min_period, self.max_period = dim, min_period, max_period
-        self.null = nn.Parameter(torch.zeros(dim), requires_grad=learned_null)
-        if learned_null:
+        self.config = config
+        learned = config.null == "learned"
+        self.null = nn.Parameter(torch.zeros(config.dim), requires_grad=learned)
+        if learned:
             nn.init.normal_(self.null, std=0.02)
+        self.bit = nn.Embedding(2, config.dim) if config.kind == "binary" else None
 
     def forward(self, optimality: Tensor, masked: Tensor) -> Tensor:
-        embedded = sinusoid(optimality, self.dim, self.min_period, self.max_period)
+        config = self.config
+        if self.bit is not None:
+            embedded = self.bit((optimality >= 1.0).long())
+        else:
+            embedded = sinusoid(optimality, config.dim, config.min_period, config.max_period)
         return torch.where(masked[:, None], self.null, embedded)
+
+
+def make_condition(config: ConditionConfig) -> OptimalityEmbedding | None:
+    """Embedding of the configured kind, None where there is no condition."""
+    return None if config.kind == "none" else OptimalityEmbedding(config)
