@@ -20,6 +20,7 @@ class LockstepOptions:
     policy: str = ""  # run folder; empty: the virtual operator demonstrates
     record: str = ""  # folder of bags; empty: nothing is recorded
     images: bool = False  # render and record the cameras
+    guidance: float | None = None  # beta of the policy's optimality; None: as it was trained
     synchronous: bool = False
     latency_ticks: int = 3  # a chunk asked for at tick t is there at t + latency_ticks
     positions: str = "train"  # range of the object positions: train or held_out
@@ -28,13 +29,27 @@ class LockstepOptions:
 
 @dataclass(frozen=True)
 class LockstepResult:
-    """One episode."""
+    """One episode.
+
+    reached: index of the furthest step of the task that was begun, their number on success (the names:
+    `task_steps`). start: the scene before the first command, to 1e-5.
+    """
 
     seed: int
     outcome: str
     reason: str
     steps: int
     duration_s: float
+    reached: int
+    start: dict[str, float]
+
+
+def task_steps(task: str) -> tuple[str, ...]:
+    """Names of the steps of a task."""
+    from dexpie_sim.progress.oracle import RULES
+
+    names: tuple[str, ...] = RULES[task].steps
+    return names
 
 
 def run_lockstep(
@@ -72,13 +87,31 @@ def _prepare(options: LockstepOptions) -> None:
     if options.policy:
         from dexpie_training.policy import LoadedPolicy
 
-        policy = LoadedPolicy.load(Path(options.policy), threads=1)
+        policy = LoadedPolicy.load(Path(options.policy), threads=1, guidance=options.guidance)
     _worker.update(options=options, cell=LockstepCell(config), policy=policy)
 
 
+class _Watch:
+    """Sees an episode's ticks: its start, and how far it came."""
+
+    def __init__(self, task: str) -> None:
+        from dexpie_sim.progress.oracle import RULES
+
+        self._rules = RULES[task]
+        self.reached, self.start = 0, dict[str, float]()
+
+    def __call__(self, tick: Any) -> None:
+        scene, state = tick.scene, tick.state
+        if not self.start:
+            self.start = {n: round(float(v), 5) + 0.0 for n, v in zip(scene.names, scene.values, strict=True)}
+        step = self._rules.standing(scene, state.tcp_T, state.hand).step
+        self.reached = len(self._rules.steps) if scene.success else max(self.reached, step)
+
+
 def _run_seed(seed: int) -> LockstepResult:
-    result = _run(PlannedEpisode("initial", seed))
-    return LockstepResult(seed, result.outcome, result.reason, result.steps, result.duration_s)
+    watch = _Watch(_worker["options"].task)
+    r = _run(PlannedEpisode("initial", seed), watch)
+    return LockstepResult(seed, r.outcome, r.reason, r.steps, r.duration_s, watch.reached, watch.start)
 
 
 def _run_unit(unit: Unit) -> tuple[Unit, list[CollectedEpisode]]:
@@ -95,8 +128,8 @@ def _record(planned: PlannedEpisode) -> CollectedEpisode:
     return CollectedEpisode(result.bag.name, planned.stage, planned.seed, result.outcome, planned.pair_id)
 
 
-def _run(planned: PlannedEpisode) -> Any:
-    """The EpisodeResult of one episode; its bag is whole when this returns."""
+def _run(planned: PlannedEpisode, watch: Callable[[Any], None] | None = None) -> Any:
+    """The EpisodeResult of one episode, whose bag is whole by then; each Tick is shown to `watch`."""
     from dexpie_sim.lockstep import EpisodeRequest, run_episode
 
     options: LockstepOptions = _worker["options"]
@@ -116,7 +149,13 @@ def _run(planned: PlannedEpisode) -> Any:
         correct=planned.is_correction,
         episode_id=bag_name(options.task, planned, policy.policy_id if policy is not None else ""),
     )
-    return run_episode(_worker["cell"], request, lambda tick: check_cancelled())
+
+    def on_tick(tick: Any) -> None:
+        check_cancelled()
+        if watch is not None:
+            watch(tick)
+
+    return run_episode(_worker["cell"], request, on_tick)
 
 
 def _max_steps(options: LockstepOptions, planned: PlannedEpisode) -> int | None:

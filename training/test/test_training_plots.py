@@ -11,14 +11,17 @@ from dexpie_core.errors import UsageError
 from dexpie_training.checkpoint import FORMAT
 from dexpie_training.convert import ConvertOptions, run_convert
 from dexpie_training.inspection import describe_dataset, is_dataset, is_run
-from dexpie_training.plots import PlotCurveOptions, PlotStripOptions, run_plot_curve, run_plot_strip
+from dexpie_training.plots.curves import Curve, PlotCurvesOptions, draw_curves, read_curves, run_plot_curves
+from dexpie_training.plots.names import short_names
+from dexpie_training.plots.strip import PlotStripOptions, run_plot_strip
+from dexpie_training.plots.style import pyplot
 
 
-def make_run(path: Path) -> Path:
-    path.mkdir()
+def make_run(path: Path, kind: str = "actor") -> Path:
+    path.mkdir(parents=True)
     data = {"task": "bottle", "episodes": 5, "rows": 1000}
     (path / "run.json").write_text(
-        json.dumps({"format": FORMAT, "method": "bc", "preset": "small", "dataset": data, "latest": None})
+        json.dumps({"format": FORMAT, "kind": kind, "method": "bc", "preset": "small", "dataset": data})
     )
     lines = ["step,elapsed_s,train_loss,held_out_loss,learning_rate,samples_per_s"]
     lines += [f"{s},{s / 10},{1 / s},{1.2 / s if s % 4 == 0 else ''},0.001,900" for s in range(2, 40, 2)]
@@ -27,10 +30,43 @@ def make_run(path: Path) -> Path:
 
 
 def test_learning_curve(tmp_path: Path) -> None:
-    out = run_plot_curve(PlotCurveOptions(make_run(tmp_path / "run"), tmp_path / "sub" / "curve.png"))
+    out = run_plot_curves(PlotCurvesOptions((make_run(tmp_path / "run"),), tmp_path / "sub" / "curve.png"))
     image = cv2.imread(str(out))
     assert image is not None and image.shape[1] > 1000 and image.std() > 5
     assert [p.name for p in out.parent.iterdir()] == ["curve.png"]
+
+
+def test_learning_curves_of_several_runs(tmp_path: Path) -> None:
+    runs = (make_run(tmp_path / "a" / "run"), make_run(tmp_path / "b" / "run"))
+    curves = read_curves(runs)
+    assert [curve.name for curve in curves] == ["a/run", "b/run"]
+    assert curves[0].train[:2] == [(2.0, 0.5), (4.0, 0.25)] and curves[0].held_out[0] == (4.0, 0.3)
+    axes = pyplot().figure().add_subplot()
+    draw_curves(axes, curves)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a/run", "b/run"]
+    assert [len(line.get_xdata()) for line in axes.lines] == [19, 9, 19, 9]
+    colours = [line.get_color() for line in axes.lines]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+
+
+def test_curves_that_cannot_be_drawn_together(tmp_path: Path) -> None:
+    actor, critic = make_run(tmp_path / "a"), make_run(tmp_path / "c", "critic")
+    with pytest.raises(UsageError, match="actor and critic have losses of their own; draw them apart"):
+        read_curves((actor, critic))
+    with pytest.raises(UsageError, match="RUNS is missing"):
+        read_curves(())
+    (actor / "curve.csv").write_text("step,elapsed_s,train_loss,held_out_loss\n")
+    with pytest.raises(UsageError, match="is empty, the run has not got far enough"):
+        Curve.read(actor, "a")
+    (actor / "curve.csv").unlink()
+    with pytest.raises(UsageError, match=r"curve\.csv: is missing"):
+        Curve.read(actor, "a")
+
+
+def test_names_are_as_short_as_they_may_be() -> None:
+    assert short_names([Path("x/bc.json"), Path("y/recap.json")]) == ["bc", "recap"]
+    assert short_names([Path("/x/1/bc.json"), Path("/x/2/bc.json")]) == ["1/bc", "2/bc"]
+    assert short_names([]) == []
 
 
 def test_strips_of_bag_and_dataset(tmp_path: Path) -> None:
@@ -79,8 +115,20 @@ def test_the_light_modules_do_not_import_torch() -> None:
     import subprocess
     import sys
 
-    modules = ("convert", "train_actor", "evaluate", "plots", "inspection", "dataset", "checkpoint", "config")
+    modules = (
+        "convert",
+        "train_actor",
+        "evaluate",
+        "comparison",
+        "inspection",
+        "dataset",
+        "checkpoint",
+        "config",
+    )
     modules += ("train_critic", "make_labels", "make_features")
+    modules += tuple(
+        f"plots.{m}" for m in ("curves", "strip", "values", "advantage", "reliability", "compare")
+    )
     code = (
         "import sys, "
         + ", ".join(f"dexpie_training.{m}" for m in modules)

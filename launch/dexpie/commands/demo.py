@@ -105,12 +105,15 @@ class Demo:
         return policy_id
 
     def evaluate(self, policy_id: str) -> None:
+        from dexpie_training.trial_log import partial_file
+
         s = self.settings
         self.say(f"4/6 The policy is tried from {s.trials} new initial states, in simulated time.")
         if evaluation_is_of(self.paths.evaluation, policy_id, s.trials):
             self.say("    Already there.")
             return
-        self.paths.evaluation.unlink(missing_ok=True)
+        for stale in (self.paths.evaluation, partial_file(self.paths.evaluation)):
+            stale.unlink(missing_ok=True)
         print(evaluate(EvaluateOptions(self.paths.run, s.task, self.paths.evaluation, s.trials)))
 
     def drive(self, policy_id: str) -> list[RecordedEpisode]:
@@ -133,14 +136,15 @@ class Demo:
 
     def draw(self, episodes: list[RecordedEpisode]) -> None:
         """The pictures."""
-        from dexpie_training.plots import PlotCurveOptions, PlotStripOptions, run_plot_curve, run_plot_strip
+        from dexpie_training.plots.curves import PlotCurvesOptions, run_plot_curves
+        from dexpie_training.plots.strip import PlotStripOptions, run_plot_strip
 
         self.say("6/6 Pictures.")
         for path in (self.paths.strip, self.paths.curve):
             path.unlink(missing_ok=True)
         shown = next((e for e in episodes if e.outcome == "success"), episodes[0])
         run_plot_strip(PlotStripOptions(shown.bag, out=self.paths.strip))
-        run_plot_curve(PlotCurveOptions(self.paths.run, out=self.paths.curve))
+        run_plot_curves(PlotCurvesOptions((self.paths.run,), out=self.paths.curve))
 
     def conclude(self, episodes: list[RecordedEpisode]) -> None:
         """The table, and the same as JSON."""

@@ -1,0 +1,102 @@
+"""`dexpie experiment improvement|async|staged`: the paper's comparisons, as pipelines of commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dexpie.experiments.budgets import BudgetName, budget
+from dexpie.experiments.pipelines import Experiment, ExperimentName
+from dexpie.experiments.results import results, results_text
+from dexpie.experiments.runner import Runner
+from dexpie_core.errors import UsageError
+
+RESULTS_FILE, TABLE_FILE = "results.json", "results.txt"
+
+
+@dataclass(frozen=True)
+class ExperimentOptions:
+    """Run an experiment; what OUT already holds of this code, task and budget is not run again."""
+
+    task: str
+    """The task: bottle, drawer or lid."""
+    out: Path
+    """Folder for everything (made when needed); several experiments may share it, and their common steps."""
+    budget: BudgetName = "cpu"
+    """Sizes: smoke (says nothing), cpu (the paper's data, a small policy) or full (a larger policy)."""
+    seeds: int = 3
+    """Training seeds; each has its own policy, rollouts and critic."""
+    workers: int = 2
+    """Steps at once, one processor core each."""
+    plan: bool = False
+    """Say what would be run and how long it would take, and stop."""
+
+
+@dataclass(frozen=True)
+class ImprovementOptions(ExperimentOptions):
+    """Figure 5: BC, HG-DAgger, RECAP and DexPIE after one round of collection with corrections."""
+
+    iterations: int = 1
+    """Rounds: from the second on the improved policy collects, and DexPIE alone goes on."""
+
+
+@dataclass(frozen=True)
+class AsyncOptions(ExperimentOptions):
+    """Figure 6: rollouts collected with asynchronous against synchronous inference; both evaluated alike."""
+
+
+@dataclass(frozen=True)
+class StagedOptions(ExperimentOptions):
+    """Figure 8: rollouts from all stages of the task against rollouts from its initial states alone."""
+
+
+def run_improvement(options: ImprovementOptions) -> None:
+    """The comparison of methods."""
+    _run("improvement", options, options.iterations)
+
+
+def run_async(options: AsyncOptions) -> None:
+    """The comparison of inference during collection."""
+    _run("async", options)
+
+
+def run_staged(options: StagedOptions) -> None:
+    """The comparison of starts during collection."""
+    _run("staged", options)
+
+
+def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) -> None:
+    from dexpie_training.checkpoint import code_version
+    from dexpie_training.serial import write_json
+
+    for field, value in (("seeds", options.seeds), ("workers", options.workers), ("iterations", iterations)):
+        if value < 1:
+            raise UsageError(f"--{field} {value}: must be 1 or more")
+    experiment = Experiment(
+        name, options.task, budget(options.budget, options.task), options.seeds, iterations
+    )
+    version = code_version()
+    runner = Runner(options.out, experiment.steps(), version, options.workers)
+    print(_plan_text(runner))
+    if options.plan:
+        return
+    runner.run()
+    found = results(experiment, runner.places, version)
+    folder = options.out / f"{name}-{options.task}-{options.budget}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RESULTS_FILE, found)
+    text = results_text(found)
+    (folder / TABLE_FILE).write_text(text + "\n")
+    print(f"{text}\nresults: {folder / RESULTS_FILE}")
+
+
+def _plan_text(runner: Runner) -> str:
+    done = runner.done()
+    lines = [
+        f"  {step.name:<24}{'done' if step.name in done else f'about {step.estimate_s:.0f} s'}"
+        for step in runner.steps
+    ]
+    left = f"{len(runner.steps) - len(done)} of {len(runner.steps)} steps are left"
+    return "\n".join(
+        [*lines, f"{left}, about {runner.estimate_s() / 60:.0f} min with {runner.workers} at once"]
+    )

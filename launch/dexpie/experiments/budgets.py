@@ -1,0 +1,41 @@
+"""How large an experiment is: data, training, trials. A budget is a set of values."""
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from dexpie_core.errors import UsageError
+
+BudgetName = Literal["smoke", "cpu", "full"]
+# Demonstrations and post-training rollouts of the paper, section 4 (one iteration each).
+PAPER_DATA: Final = {"bottle": (41, 61), "drawer": (30, 37), "lid": (43, 59)}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Sizes of one experiment."""
+
+    demonstrations: int
+    rollouts: int
+    trials: int
+    preset: str
+    actor_steps: int
+    critic_epochs: int | None  # None: the critic's preset
+    crossfit: int
+    encoder: str = "state"
+    rollout_limit_s: float | None = None  # None: the task's
+
+    @property
+    def actor_s(self) -> float:
+        """Estimated training time of an actor on one CPU core, s."""
+        return 0.08 * self.actor_steps * (1 if self.preset == "tiny" else 3)
+
+
+def budget(name: BudgetName, task: str) -> Budget:
+    """Sizes of this budget for a task; UsageError where the task is unknown."""
+    if task not in PAPER_DATA:
+        raise UsageError(f"--task {task}: not a choice; choose from {', '.join(PAPER_DATA)}")
+    demonstrations, rollouts = PAPER_DATA[task]
+    cpu = Budget(demonstrations, rollouts, 50, "tiny", 3000, None, 5)
+    if name == "smoke":
+        return Budget(3, 4, 2, "tiny", 2, 1, 2, rollout_limit_s=2.0)
+    return cpu if name == "cpu" else replace(cpu, preset="small", actor_steps=20_000)

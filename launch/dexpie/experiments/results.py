@@ -1,0 +1,94 @@
+"""Results of an experiment: pooled rates and paired differences over all training seeds, JSON and a table."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dexpie.experiments.pipelines import Experiment
+from dexpie.table import table
+from dexpie_training.evaluate import EvaluationReport, read_report
+from dexpie_training.proportions import PairedCounts, wilson_interval
+
+FORMAT, VERSION = "dexpie-experiment", 1
+
+
+def results(experiment: Experiment, places: Mapping[str, str], code_version: str) -> dict[str, Any]:
+    """Rates of every arm with intervals, and its difference from the others, trial by trial."""
+    arms = {arm: _reports(experiment, arm, places) for arm in experiment.arms}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "experiment": experiment.name,
+        "task": experiment.task,
+        "seeds": experiment.seeds,
+        "budget": asdict(experiment.budget),
+        "code_version": code_version,
+        "arms": {arm: _rate(reports) for arm, reports in arms.items()},
+        "differences": [
+            _difference(arm, other, arms[arm], arms[other])
+            for i, arm in enumerate(experiment.arms)
+            for other in experiment.arms[:i]
+        ],
+    }
+
+
+def _reports(experiment: Experiment, arm: str, places: Mapping[str, str]) -> list[EvaluationReport]:
+    return [read_report(Path(places[experiment.report(arm, seed)])) for seed in range(experiment.seeds)]
+
+
+def _rate(reports: list[EvaluationReport]) -> dict[str, Any]:
+    trials = sum(len(report.results) for report in reports)
+    successes = sum(report.successes for report in reports)
+    return {
+        "successes": successes,
+        "trials": trials,
+        "rate": successes / trials,
+        "interval": list(wilson_interval(successes, trials)),
+        "by_seed": [report.successes for report in reports],
+    }
+
+
+def _difference(
+    arm: str, other: str, first: list[EvaluationReport], second: list[EvaluationReport]
+) -> dict[str, Any]:
+    """Pairs are trials of the same training seed and initial state."""
+    outcomes = [[r.success for report in side for r in report.results] for side in (first, second)]
+    counts = PairedCounts.of(*outcomes)
+    return {
+        "arm": arm,
+        "other": other,
+        "points": 100.0 * counts.difference,
+        "interval": [100.0 * x for x in counts.interval],
+        "p_value": counts.p_value,
+    }
+
+
+def results_text(found: Mapping[str, Any]) -> str:
+    """The table that a person reads."""
+    rates = [
+        [arm, f"{r['successes']}/{r['trials']}", f"{100 * r['rate']:.0f} %", _span(r["interval"], 100.0),
+         " ".join(map(str, r["by_seed"]))]
+        for arm, r in found["arms"].items()
+    ]  # fmt: skip
+    differences = [
+        [
+            f"{d['arm']} - {d['other']}",
+            f"{d['points']:+.0f}",
+            _span(d["interval"], 1.0),
+            f"{d['p_value']:.3g}",
+        ]
+        for d in found["differences"]
+    ]
+    return "\n".join(
+        [
+            f"{found['experiment']} on {found['task']}, {found['seeds']} training seeds:",
+            table(("arm", "successes", "rate", "95 % interval", "by seed"), rates),
+            "",
+            table(("difference", "points", "95 % interval", "p exact"), differences),
+        ]
+    )
+
+
+def _span(interval: list[float], scale: float) -> str:
+    return f"{scale * interval[0]:.0f} to {scale * interval[1]:.0f}"
