@@ -11,6 +11,7 @@ from dexpie.episodes import RecordedEpisode, bags_in, episodes_of
 from dexpie_core.collection import CollectedEpisode, CollectionPlan, counted
 from dexpie_core.episode import Outcome
 from dexpie_core.errors import DexpieError, UsageError
+from dexpie_training.curation import EDITS_FILE
 
 ENDED = ("success", "failure")
 
@@ -66,8 +67,8 @@ def as_collected(episodes: Iterable[RecordedEpisode]) -> list[CollectedEpisode]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder of something else than bags."""
-    entries = list(folder.iterdir()) if folder.exists() else []
+    """Refuse a folder of something else than bags and their edits."""
+    entries = [e for e in folder.iterdir() if e.name != EDITS_FILE] if folder.exists() else []
     foreign = [e.name for e in entries if not e.name.startswith(".") and not (e / "metadata.yaml").is_file()]
     if foreign:
         raise UsageError(

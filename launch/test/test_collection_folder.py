@@ -106,6 +106,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds something else than bags \(letter.txt\)"):
         check_folder(tmp_path)
     check_folder(tmp_path / "none")
+    (tmp_path / "letter.txt").rename(tmp_path / "edits.jsonl")  # of `dexpie curate`
+    check_folder(tmp_path)
 
 
 def test_inspect_shows_pairs_interventions_gaps_and_totals(

@@ -1,7 +1,7 @@
 """Puts the streams of an episode onto one 25 Hz grid. The rule is stated in ALIGNMENT_RULE."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,19 +9,27 @@ from numpy.typing import NDArray
 from dexpie_core import se3, topics
 from dexpie_core.errors import DexpieError
 from dexpie_core.executor import Source
-from dexpie_training.bag_episodes import BagEpisode
+from dexpie_training.bag_episodes import BagEpisode, Stream
+from dexpie_training.interpolation import between, bracket, pose9_between
+from dexpie_training.interpolation import nearest as nearest
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Rule = Literal["nearest", "interpolated"]
 
 ALIGNMENT_RULE: Final = (
     "anchor: stamp of the front image, where there are images, else of /executor/action; within the "
     "episode's start and end; thinned to a regular grid where images come faster than the rate. "
-    "Every stream: the message whose header stamp is nearest to the anchor, if within tolerance; only "
+    "Every stream: the message whose header stamp is nearest to the anchor, if within tolerance; where "
+    "the setting says interpolated, between the message before and the one after, if both are; only "
     "messages stamped within the episode count. "
     "Action: the nearest /executor/action, shifted by action_offset_rows. A row with a stream outside "
     "tolerance is left out and counted."
 )
+ERROR_BIN_MS: Final = 1.0
+"""Width of the bins in which alignment errors are counted; the last one holds all that are larger."""
+ERROR_BINS: Final = 50
 
 
 class MissingStreamError(DexpieError):
@@ -40,34 +48,44 @@ class AlignmentConfig:
     """the action of row t is the one sent this many ticks later (camera latency) [ticks]"""
     use_images: bool = True
     """take images where the bags have them; False leaves them out"""
+    joints: Rule = "nearest"
+    """arm joint angles: the nearest message, or interpolated between two"""
+    tcp: Rule = "nearest"
+    """measured TCP pose: likewise (position on a line, rotation along a geodesic)"""
+    hand: Rule = "nearest"
+    """measured hand position: likewise"""
+
+    def rule_of(self, topic: str) -> Rule:
+        """How this stream is aligned."""
+        rules: dict[str, Rule] = {
+            topics.JOINT_STATES.name: self.joints,
+            topics.TCP_POSE.name: self.tcp,
+            topics.HAND_STATE.name: self.hand,
+        }
+        return rules.get(topic, "nearest")
 
 
 @dataclass(frozen=True)
 class AlignedEpisode:
-    """Rows of one episode, (n, ...) each; `images` are indices into the bag's JPEG streams."""
+    """Rows of one episode, (n, ...) each; `images` are the numbers of the pictures in their bag's topics."""
 
     stamp_ns: Ints
     arm_q: Floats
     tcp_pose: Floats
     hand_q: Floats
     action: Floats
-    intervention: NDArray[np.bool_]
+    intervention: Bools
     mode: NDArray[np.uint8]
     state: Floats | None
     images: dict[str, Ints]
     anchors: int  # before rows were left out
     left_out: dict[str, int] = field(default_factory=dict)  # topic -> rows outside its tolerance
     worst_error_s: dict[str, float] = field(default_factory=dict)  # topic -> among the rows that were kept
-
-
-def nearest(anchors: Ints, stamps: Ints) -> Ints:
-    """Index of the stamp nearest to each anchor, the earlier one of two equally near; stamps ascend."""
-    if len(stamps) == 0:
-        raise ValueError("no stamps")
-    right = np.clip(np.searchsorted(stamps, anchors), 1, max(len(stamps) - 1, 1))
-    right = np.minimum(right, len(stamps) - 1)
-    left = np.maximum(right - 1, 0)
-    return np.where(anchors - stamps[left] <= stamps[right] - anchors, left, right)
+    dropped: tuple[dict[str, Any], ...] = ()  # runs of rows that were left out, and why
+    error_counts: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # topic -> kept rows by error, ERROR_BIN_MS
+    missing_anchors: int = 0  # points of the grid at which no anchor was recorded
 
 
 def thin_to_rate(stamps: Ints, rate_hz: float) -> Ints:
@@ -90,65 +108,140 @@ def align(episode: BagEpisode, config: AlignmentConfig) -> AlignedEpisode:
     names = [spec.name for spec in needed] + [_image_topic(c) for c in cameras]
     if topics.SCENE_STATE.name in episode.streams:
         names.append(topics.SCENE_STATE.name)
-    taken: dict[str, Ints] = {}
-    errors: dict[str, Floats] = {}
-    for name in names:
-        stream = episode.streams.get(name)
-        if stream is None or not stream.stamps_ns:
-            raise MissingStreamError(f"{episode.where}: topic {name} has no messages in it")
-        stamps = stream.stamps()
-        taken[name] = nearest(anchors, stamps)
-        errors[name] = np.abs(stamps[taken[name]] - anchors) * 1e-9
-    shifted = taken[topics.EXECUTED_ACTION.name] + config.action_offset_rows
-    actions = len(episode.streams[topics.EXECUTED_ACTION.name].stamps_ns)
+    errors = {n: _error_s(_stream(episode, n).stamps(), anchors, config.rule_of(n)) for n in names}
     within = {name: error <= config.tolerance_s for name, error in errors.items()}
-    within[topics.EXECUTED_ACTION.name] &= (shifted >= 0) & (shifted < actions)
-    taken[topics.EXECUTED_ACTION.name] = shifted
+    action = topics.EXECUTED_ACTION.name
+    shifted = nearest(anchors, episode.streams[action].stamps()) + config.action_offset_rows
+    within[action] &= (shifted >= 0) & (shifted < len(episode.streams[action].stamps_ns))
     kept = np.logical_and.reduce(list(within.values()))
-    return _rows(episode, anchors, {n: i[kept] for n, i in taken.items()}, kept, within, errors)
-
-
-def _rows(
-    episode: BagEpisode,
-    anchors: Ints,
-    taken: dict[str, Ints],
-    kept: NDArray[np.bool_],
-    within: dict[str, NDArray[np.bool_]],
-    errors: dict[str, Floats],
-) -> AlignedEpisode:
-    def column(name: str) -> Floats:
-        values = episode.streams[name].values()[taken[name]]
-        if not np.all(np.isfinite(values)):
-            row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-            raise DexpieError(f"{episode.where}: {name} at {anchors[kept][row]} ns is not finite")
-        return values
-
-    executed = column(topics.EXECUTED_ACTION.name).reshape(-1, 15)
-    scene = topics.SCENE_STATE.name
-    return AlignedEpisode(
-        stamp_ns=anchors[kept],
-        arm_q=column(topics.JOINT_STATES.name).reshape(-1, 6),
-        tcp_pose=_pose9(column(topics.TCP_POSE.name).reshape(-1, 7)),
-        hand_q=column(topics.HAND_STATE.name).reshape(-1, 6),
-        action=np.concatenate([_pose9(executed[:, :7]), executed[:, 7:13]], axis=1),
-        intervention=executed[:, 13] == Source.HUMAN,
-        mode=executed[:, 14].astype(np.uint8),
-        state=column(scene) if scene in taken else None,
-        images={c: taken[_image_topic(c)] for c in topics.CAMERAS if _image_topic(c) in taken},
+    rows = _Rows(episode, anchors[kept], config, shifted[kept])
+    return rows.aligned(
+        cameras,
         anchors=len(anchors),
         left_out={name: int((~ok).sum()) for name, ok in within.items() if not ok.all()},
         worst_error_s={n: float(e[kept].max()) if kept.any() else 0.0 for n, e in errors.items()},
+        dropped=_dropped_runs(anchors, kept, within, errors, config.tolerance_s),
+        error_counts={n: _counts(e[kept]) for n, e in errors.items()},
+        missing_anchors=_missing(anchors, config.rate_hz),
     )
+
+
+class _Rows:
+    """Columns at the anchors that were kept."""
+
+    def __init__(self, episode: BagEpisode, anchors: Ints, config: AlignmentConfig, actions: Ints) -> None:
+        self._episode, self._anchors, self._config, self._actions = episode, anchors, config, actions
+
+    def aligned(self, cameras: list[str], **account: Any) -> AlignedEpisode:
+        """The episode's rows; `account` says what was left out and how well the rest fits."""
+        executed = self._column(topics.EXECUTED_ACTION.name, 15, self._actions)
+        scene = topics.SCENE_STATE.name
+        return AlignedEpisode(
+            stamp_ns=self._anchors,
+            arm_q=self._measured(topics.JOINT_STATES.name, 6),
+            tcp_pose=self._measured(topics.TCP_POSE.name, 7),
+            hand_q=self._measured(topics.HAND_STATE.name, 6),
+            action=np.concatenate([_pose9(executed[:, :7]), executed[:, 7:13]], axis=1),
+            intervention=executed[:, 13] == Source.HUMAN,
+            mode=executed[:, 14].astype(np.uint8),
+            state=self._column(scene, -1, self._nearest(scene)) if scene in self._episode.streams else None,
+            images={c: self._pictures(_image_topic(c)) for c in cameras},
+            **account,
+        )
+
+    def _measured(self, name: str, width: int) -> Floats:
+        """A stream of measurements by its rule; poses come back as pose9."""
+        is_pose = name == topics.TCP_POSE.name
+        if self._config.rule_of(name) == "nearest" or not len(self._anchors):
+            column = self._column(name, width, self._nearest(name))
+            return _pose9(column) if is_pose else column
+        before, after, fraction = bracket(self._anchors, self._episode.streams[name].stamps())
+        first, second = (self._column(name, width, indices) for indices in (before, after))
+        if is_pose:
+            return pose9_between(_pose9(first), _pose9(second), fraction)
+        return between(first, second, fraction)
+
+    def _nearest(self, name: str) -> Ints:
+        return nearest(self._anchors, self._episode.streams[name].stamps())
+
+    def _pictures(self, name: str) -> Ints:
+        return np.asarray(self._episode.streams[name].rows, dtype=np.int64)[self._nearest(name)]
+
+    def _column(self, name: str, width: int, indices: Ints) -> Floats:
+        values = self._episode.streams[name].values()[indices]
+        if not np.all(np.isfinite(values)):
+            row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            at_ns = self._episode.streams[name].stamps_ns[int(indices[row])]
+            raise DexpieError(f"{self._episode.where}: {name} at {at_ns} ns is not finite")
+        return values.reshape(len(indices), width) if width > 0 else values
+
+
+def _stream(episode: BagEpisode, name: str) -> Stream:
+    stream = episode.streams.get(name)
+    if stream is None or not stream.stamps_ns:
+        raise MissingStreamError(f"{episode.where}: topic {name} has no messages in it")
+    return stream
+
+
+def _error_s(stamps: Ints, anchors: Ints, rule: Rule) -> Floats:
+    """Distance of what is taken from its anchor: of the nearest message, or of the farther one of two [s]."""
+    if rule == "nearest":
+        distance_ns: Ints = np.abs(stamps[nearest(anchors, stamps)] - anchors)
+        return distance_ns.astype(np.float64) * 1e-9
+    before, after, _ = bracket(anchors, stamps)
+    distance_ns = np.maximum(np.abs(anchors - stamps[before]), np.abs(stamps[after] - anchors))
+    return distance_ns.astype(np.float64) * 1e-9
 
 
 def _anchors(episode: BagEpisode, cameras: list[str], config: AlignmentConfig) -> Ints:
     name = _image_topic(cameras[0]) if cameras else topics.EXECUTED_ACTION.name
-    stream = episode.streams.get(name)
-    if stream is None:
-        raise MissingStreamError(f"{episode.where}: topic {name} has no messages in it")
-    stamps = stream.stamps()
+    stamps = _stream(episode, name).stamps()
     stamps = stamps[(stamps >= episode.start_ns) & (stamps <= episode.end_ns)]
     return thin_to_rate(np.unique(stamps), config.rate_hz)
+
+
+def _dropped_runs(
+    anchors: Ints, kept: Bools, within: dict[str, Bools], errors: dict[str, Floats], tolerance_s: float
+) -> tuple[dict[str, Any], ...]:
+    """Rows that were left out, in runs of neighbours with the same reason."""
+    names = list(within)
+    outside = np.stack([~within[name] for name in names], axis=1)
+    dropped = np.flatnonzero(~kept)
+    if not len(dropped):
+        return ()
+    apart = (np.diff(dropped) > 1) | (outside[dropped[1:]] != outside[dropped[:-1]]).any(axis=1)
+    runs = np.split(dropped, np.flatnonzero(apart) + 1)
+    return tuple(
+        {
+            "first_ns": int(anchors[run[0]]),
+            "last_ns": int(anchors[run[-1]]),
+            "rows": len(run),
+            "why": {
+                names[i]: _why(float(errors[names[i]][run].max()), tolerance_s)
+                for i in np.flatnonzero(outside[run[0]])
+            },
+        }
+        for run in runs
+    )
+
+
+def _why(error_s: float, tolerance_s: float) -> str:
+    if error_s <= tolerance_s:
+        return "action_offset_rows reaches beyond the episode"
+    return f"message up to {1e3 * error_s:.1f} ms away"
+
+
+def _counts(errors_s: Floats) -> list[int]:
+    bins = np.minimum((errors_s * 1e3 / ERROR_BIN_MS).astype(np.int64), ERROR_BINS - 1)
+    counts = np.bincount(bins, minlength=ERROR_BINS).tolist()
+    while counts and counts[-1] == 0:
+        counts.pop()
+    return [int(count) for count in counts]
+
+
+def _missing(anchors: Ints, rate_hz: float) -> int:
+    steps = np.round(np.diff(anchors) * 1e-9 * rate_hz)
+    return int(np.maximum(steps - 1, 0).sum())
 
 
 def _image_topic(camera: str) -> str:

@@ -1,17 +1,19 @@
 """Cuts bags into episodes: the streams that a dataset needs, as arrays, with header stamps."""
 
+import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dexpie_bags import BagReader
+from dexpie_bags import BagReader, header_stamp_ns
 from dexpie_core import messages, topics
 from dexpie_core.errors import DexpieError
+from dexpie_training.recorded_topics import IMAGE_STREAMS, numbers_of, streams_of
 
 SETTLE_NS: Final = 500_000_000
 """How long after an episode's end its last messages may still be recorded; later than that a message is
@@ -20,7 +22,9 @@ no longer news: an event is then the latched one of before the recording."""
 
 @dataclass
 class Stream:
-    """Messages of one topic: header stamps and one row of numbers (or the JPEG bytes) each."""
+    """Messages of one topic: header stamps, and of each one row of numbers; of a picture its number, counted
+    over the bag's messages of the topic.
+    """
 
     stamps_ns: list[int] = field(default_factory=list)
     rows: list[Any] = field(default_factory=list)
@@ -53,10 +57,12 @@ class BagEpisode:
     end: Any | None
     start_ns: int
     end_ns: int
-    streams: dict[str, Stream]  # by topic, stamped within the episode
+    streams: dict[str, Stream]  # by our name of the topic, stamped within the episode
     state_names: tuple[str, ...]
     started: bool = True
     gaps: tuple[str, ...] = ()  # what the recording lacks, as the recorder and the bag tell it
+    overlapped_by: str = ""  # the episode that began before this one's end was recorded; no streams then
+    backwards: tuple[str, ...] = ()  # streams whose stamps go back within the episode, one sentence each
 
     @property
     def where(self) -> str:
@@ -64,45 +70,49 @@ class BagEpisode:
         return f"{self.bag}: episode {self.start.episode_id}"
 
 
-def _pose_numbers(pose: Any) -> tuple[float, ...]:
-    p, q = pose.position, pose.orientation
-    return p.x, p.y, p.z, q.x, q.y, q.z, q.w
+def read_episodes(bag: Path, remap: Mapping[str, str] | None = None) -> Iterator[BagEpisode]:
+    """As episodes_of, of a bag that is opened for it."""
+    with BagReader(bag) as reader:
+        yield from episodes_of(reader, remap)
 
 
-def _executed(message: Any) -> tuple[float, ...]:
-    return *_pose_numbers(message.pose), *message.hand.tolist(), message.source, message.mode
-
-
-EXTRACT: Final[dict[str, Callable[[Any], Any]]] = {
-    topics.JOINT_STATES.name: messages.joint_positions,
-    topics.TCP_POSE.name: lambda m: _pose_numbers(m.pose),
-    topics.HAND_STATE.name: lambda m: m.position,
-    topics.EXECUTED_ACTION.name: _executed,
-    topics.SCENE_STATE.name: lambda m: m.values,
-    **{topics.compressed_image(camera).name: (lambda m: m.data) for camera in topics.CAMERAS},
-}
-
-
-def read_episodes(bag: Path) -> Iterator[BagEpisode]:
-    """Episodes of a bag in order, held in memory one at a time.
+def episodes_of(reader: BagReader, remap: Mapping[str, str] | None = None) -> Iterator[BagEpisode]:
+    """Episodes of a bag in order, their numbers in memory one at a time, of pictures only the stamps.
 
     Only header stamps say what belongs to an episode, so a bag of one episode and a recording of a whole
-    session give the same. Raises DexpieError.
+    session give the same. remap: our names -> recorded names. Raises DexpieError.
     """
-    with BagReader(bag) as reader:
-        present = set(reader.topics)
-        if topics.EPISODE_EVENT.name not in present:
-            raise DexpieError(
-                f"{bag}: topic {topics.EPISODE_EVENT.name} is missing, so there are no episodes in it"
-            )
-        for camera in topics.CAMERAS:
-            raw, jpeg = topics.raw_image(camera).name, topics.compressed_image(camera).name
-            if raw in present and jpeg not in present:
-                raise DexpieError(f"{bag}: it holds {raw} but not {jpeg}: record the compressed images")
-        cutter = _Cutter(bag)
-        for record in reader.messages((set(EXTRACT) | {topics.EPISODE_EVENT.name}) & present):
-            yield from cutter.take(record.topic, record.stamp_ns, record.message)
-        yield from cutter.finish()
+    bag = reader.path
+    stream_of = streams_of(bag, reader.topics, remap or {})
+    cutter = _Cutter(bag)
+    pictures = Counter[str]()
+    for connection, recorded_ns, cdr in reader.raw(stream_of):
+        stream = stream_of[connection.topic]
+        if stream in IMAGE_STREAMS:
+            stamp_ns = _picture_stamp_ns(bag, connection.topic, cdr)
+            yield from cutter.take(stream, recorded_ns, stamp_ns, pictures[stream])
+            pictures[stream] += 1
+            continue
+        message = reader.decode(connection, cdr)
+        if stream == topics.EPISODE_EVENT.name:
+            yield from cutter.event(message, recorded_ns)
+            continue
+        stamp_ns = messages.stamp_ns(message)
+        try:
+            row = numbers_of(stream, message)
+        except ValueError as error:
+            raise DexpieError(f"{bag}: {connection.topic} at {stamp_ns} ns: {error}") from None
+        yield from cutter.take(stream, recorded_ns, stamp_ns, row)
+        if stream == topics.SCENE_STATE.name:
+            cutter.names = cutter.names or tuple(message.names)
+    yield from cutter.finish()
+
+
+def _picture_stamp_ns(bag: Path, topic: str, cdr: bytes) -> int:
+    try:
+        return header_stamp_ns(cdr)
+    except (IndexError, struct.error):
+        raise DexpieError(f"{bag}: {topic}: a message of {len(cdr)} bytes has no stamp") from None
 
 
 class _Cutter:
@@ -115,66 +125,78 @@ class _Cutter:
         self._end: Any | None = None
         self._start_recorded_ns = self._end_recorded_ns = 0
         self._ended_ids: set[str] = set()
+        self._unended: dict[str, BagEpisode] = {}  # cut off by the start of another one
         self._foreign: Counter[str] = Counter()  # topic -> messages of the episode stamped at another time
-        self._names: tuple[str, ...] = ()
         self._last_ns = 0
+        self.names: tuple[str, ...] = ()
 
-    def take(self, topic: str, recorded_ns: int, message: Any) -> Iterator[BagEpisode]:
-        settled = self._end is not None and recorded_ns > self._end_recorded_ns + SETTLE_NS
-        opens = topic == topics.EPISODE_EVENT.name and message.event == messages.EVENT_START
-        if settled or (opens and self._end is not None):
+    def take(self, topic: str, recorded_ns: int, stamp_ns: int, row: Any) -> Iterator[BagEpisode]:
+        """A message that is no event."""
+        if self._end is not None and recorded_ns > self._end_recorded_ns + SETTLE_NS:
             yield self._cut()
-        if topic == topics.EPISODE_EVENT.name:
-            yield from self._event(message, recorded_ns)
-            return
-        if topic == topics.SCENE_STATE.name and not self._names:
-            self._names = tuple(message.names)
         stream = self._streams.setdefault(topic, Stream())
-        self._last_ns = messages.stamp_ns(message)
-        stream.stamps_ns.append(self._last_ns)
-        try:
-            stream.rows.append(EXTRACT[topic](message))
-        except ValueError as error:
-            raise DexpieError(f"{self._bag}: {topic} at {self._last_ns} ns: {error}") from None
+        self._last_ns = stamp_ns
+        stream.stamps_ns.append(stamp_ns)
+        stream.rows.append(row)
         if self._start is None:
-            self._forget(self._last_ns - SETTLE_NS)
+            self._forget(stamp_ns - SETTLE_NS)
         elif self._end is None:
             earliest_ns = messages.stamp_ns(self._start) - SETTLE_NS
-            self._foreign[topic] += not earliest_ns <= self._last_ns <= recorded_ns + SETTLE_NS
+            self._foreign[topic] += not earliest_ns <= stamp_ns <= recorded_ns + SETTLE_NS
 
     def finish(self) -> Iterator[BagEpisode]:
+        """What is left at the end of the bag."""
         if self._start is not None:
             yield self._cut()
+        yield from self._unended.values()
 
-    def _event(self, message: Any, recorded_ns: int) -> Iterator[BagEpisode]:
-        if message.event == messages.EVENT_START:
-            if self._start is None:
-                self._start_recorded_ns = recorded_ns
-            elif self._start.episode_id != message.episode_id:
-                yield self._cut()  # the end of the one before was never recorded
-                self._start_recorded_ns = recorded_ns
-            self._start = message
-        elif self._start is not None and self._start.episode_id == message.episode_id:
+    def event(self, message: Any, recorded_ns: int) -> Iterator[BagEpisode]:
+        """A start or an end."""
+        opens = message.event == messages.EVENT_START
+        if self._end is not None and (opens or recorded_ns > self._end_recorded_ns + SETTLE_NS):
+            yield self._cut()
+        yield from self._opened(message, recorded_ns) if opens else self._closed(message, recorded_ns)
+
+    def _opened(self, message: Any, recorded_ns: int) -> Iterator[BagEpisode]:
+        if self._start is not None and self._start.episode_id != message.episode_id:
+            cut_off = self._cut()
+            self._unended[cut_off.start.episode_id] = replace(
+                cut_off, streams={}, overlapped_by=message.episode_id
+            )
+        if self._start is None:
+            self._start_recorded_ns = recorded_ns
+        self._start = message
+        yield from ()
+
+    def _closed(self, message: Any, recorded_ns: int) -> Iterator[BagEpisode]:
+        name = message.episode_id
+        if self._start is not None and self._start.episode_id == name:
             self._end, self._end_recorded_ns = message, recorded_ns
-        elif message.episode_id not in self._ended_ids and _is_news(message, recorded_ns):
+        elif name in self._unended:
+            yield replace(self._unended.pop(name), end=message)
+        elif name not in self._ended_ids and _is_news(message, recorded_ns):
             if self._start is not None:
                 yield self._cut()
-            self._ended_ids.add(message.episode_id)
+            self._ended_ids.add(name)
             end_ns = messages.stamp_ns(message)
-            yield BagEpisode(self._bag, message, message, end_ns, end_ns, {}, self._names, started=False)
+            yield BagEpisode(self._bag, message, message, end_ns, end_ns, {}, self.names, started=False)
 
     def _cut(self) -> BagEpisode:
         start, end = self._start, self._end
         assert start is not None
         start_ns = messages.stamp_ns(start)
         end_ns = self._last_ns if end is None else messages.stamp_ns(end)
+        backwards = [_backwards(t, s, start_ns, end_ns) for t, s in self._streams.items()]
         streams = {topic: stream.between(start_ns, end_ns) for topic, stream in self._streams.items()}
         gaps = self._gaps(start, end)
         self._ended_ids.add(start.episode_id)
         self._start = self._end = None
         self._foreign.clear()
         self._forget(end_ns)
-        return BagEpisode(self._bag, start, end, start_ns, end_ns, streams, self._names, gaps=gaps)
+        return BagEpisode(
+            self._bag, start, end, start_ns, end_ns, streams, self.names,
+            gaps=gaps, backwards=tuple(text for text in backwards if text),
+        )  # fmt: skip
 
     def _gaps(self, start: Any, end: Any | None) -> tuple[str, ...]:
         gaps = list(getattr(end, "gaps", ()))  # bags from before the field have none
@@ -193,6 +215,17 @@ class _Cutter:
             if stream.stamps_ns and stream.stamps_ns[0] < before_ns - SETTLE_NS:
                 recent = stream.between(before_ns, 2**62)
                 stream.stamps_ns, stream.rows = recent.stamps_ns, recent.rows
+
+
+def _backwards(topic: str, stream: Stream, first_ns: int, last_ns: int) -> str:
+    """Where the stamps of an episode go back, in the order of recording; empty where they do not."""
+    stamps = stream.stamps()
+    stamps = stamps[(stamps >= first_ns) & (stamps <= last_ns)]
+    back = np.flatnonzero(np.diff(stamps) < 0)
+    if not len(back):
+        return ""
+    at, to = int(stamps[back[0]]), int(stamps[back[0] + 1])
+    return f"{topic} at {at} ns: stamps go back by {(at - to) * 1e-6:.1f} ms ({len(back)} times)"
 
 
 def _is_news(event: Any, recorded_ns: int) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dexpie_training.dataset import Dataset, Windows
 from dexpie_training.models.encoders import ObservationBatch
+from dexpie_training.sampling import batch_positions as batch_positions
 
 CACHE_LIMIT_BYTES = 512 * 2**20
 BLOCK_ROWS = 4096
@@ -76,15 +77,3 @@ def _relative(windows: Windows, rows: NDArray[np.int64]) -> Tensor:
     ]
     empty = np.zeros((0, windows.horizon, 15), dtype=np.float32)
     return torch.from_numpy(np.concatenate(blocks) if blocks else empty)
-
-
-def batch_positions(count: int, batch_size: int, step: int, seed: int) -> NDArray[np.int64]:
-    """Positions (batch_size,) of a training step: successive slices of seeded permutations of 0..count-1.
-
-    A function of its arguments alone, so that a resumed run continues where it stopped.
-    """
-    first = step * batch_size
-    epochs = range(first // count, (first + batch_size - 1) // count + 1)
-    order = np.concatenate([np.random.default_rng((seed, epoch)).permutation(count) for epoch in epochs])
-    offset = first - epochs[0] * count
-    return order[offset : offset + batch_size]

@@ -1,44 +1,55 @@
-"""`dexpie convert`: episode bags to a dataset folder."""
+"""`dexpie convert`: bags to a dataset. One bag is one task and makes one part; parts are joined in order."""
 
+import contextlib
 import hashlib
+import json
+import os
+import shutil
 import time
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
+import cv2
 import tyro
-from numpy.typing import NDArray
 
-from dexpie_core import topics
-from dexpie_core.errors import DexpieError
-from dexpie_training import images, schema
-from dexpie_training.alignment import (
-    ALIGNMENT_RULE,
-    AlignedEpisode,
-    AlignmentConfig,
-    MissingStreamError,
-    align,
-)
-from dexpie_training.bag_episodes import BagEpisode, find_bags, read_episodes
-from dexpie_training.dataset_writer import DatasetWriter
-
-DECODE_THREADS = 2
+from dexpie_bags.durable import lock_folder
+from dexpie_core.errors import DexpieError, UsageError
+from dexpie_training import schema
+from dexpie_training.alignment import ALIGNMENT_RULE, ERROR_BIN_MS, AlignmentConfig
+from dexpie_training.bag_episodes import find_bags
+from dexpie_training.convert_bag import BagTask, Part, read_part
+from dexpie_training.curation_join import Curator
+from dexpie_training.curation_log import find_edits
+from dexpie_training.dataset_writer import DatasetWriter, restore_replaced
+from dexpie_training.engines import EngineName, run_tasks
+from dexpie_training.joining import Joined, KnownPart, join, known_parts
+from dexpie_training.recorded_topics import parse_remap
 
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """Make a dataset of episode bags."""
+    """Make a dataset of episode bags, or add bags to one: those that it holds are not read again."""
 
     bags: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """rosbag2 folders, or folders that hold them"""
     out: Path
-    """dataset folder to be made; must not exist"""
+    """dataset folder to be made; one that was made with the same settings is added to"""
     alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
     """how rows are made of streams"""
+    remap: tuple[str, ...] = ()
+    """recorded topics of other names, as /ours:=/recorded"""
+    edits: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """file of edits to apply, see `dexpie curate`; without it edits.jsonl beside the bags"""
+    part: str = ""
+    """only the episodes of this part, see `dexpie curate split`; without it all"""
+    jobs: int = 0
+    """bags that are worked on at a time; 0: as many as there are cores"""
+    engine: EngineName = "processes"
+    """what works on them: processes of this machine, or a Ray or Dask cluster that sees the same folders"""
+    engine_address: str = ""
+    """address of a running cluster; without it a local one is started"""
 
 
 @dataclass(frozen=True)
@@ -55,214 +66,186 @@ class ConvertReport:
     """what each episode lacks and which were left out, one sentence each"""
     size_bytes: int
     elapsed_s: float
+    damage: tuple[str, ...] = ()
+    """what is broken in the bags: bag, topic and time, one line each"""
+    known_bags: int = 0
+    """bags that were not read: the dataset held them, or an interrupted conversion had done them"""
 
     def __str__(self) -> str:
         skipped = ", ".join(f"{n} {why}" for why, n in sorted(self.skipped.items())) or "none"
+        known = f", {self.known_bags} of them not read again" if self.known_bags else ""
         return (
-            f"{self.out}: {self.episodes} episodes, {self.rows} rows from {self.bags} bags in "
+            f"{self.out}: {self.episodes} episodes, {self.rows} rows from {self.bags} bags{known} in "
             f"{self.elapsed_s:.1f} s ({self.size_bytes / 1e6 / max(self.elapsed_s, 1e-9):.0f} MB/s); "
             f"rows left out: {self.left_out_rows}; episodes skipped: {skipped}"
             + "".join(f"\n  {remark}" for remark in self.remarks)
+            + "".join(f"\n  damaged: {line}" for line in self.damage)
         )
 
 
-Progress = Callable[[int, int, int], None]  # bags done, bags in all, bytes read so far
+@dataclass(frozen=True)
+class ConvertProgress:
+    """How far a conversion is."""
+
+    bags: int
+    all_bags: int
+    bytes: int
+    all_bytes: int
+
+
+Progress = Callable[[ConvertProgress], None]
 
 
 def run_convert(options: ConvertOptions, progress: Progress | None = None) -> ConvertReport:
-    """Convert, all or nothing; raises UsageError or DexpieError."""
+    """Convert, all or nothing; raises UsageError or DexpieError.
+
+    Damaged bags and episodes are left out and told in the report; finished parts of a conversion that was cut
+    short lie in `.<out>.parts` and are taken up again.
+    """
     began = time.monotonic()
-    with DatasetWriter(options.out) as writer:
-        work = _Conversion(writer, options.alignment)
-        bags = find_bags(options.bags)
-        for done, bag in enumerate(bags):
-            work.take(bag)
-            if progress:
-                progress(done + 1, len(bags), work.bytes)
-        return work.finish(options, began)
-
-
-class _Conversion:
-    """Accumulates what dataset.json says beside the rows."""
-
-    def __init__(self, writer: DatasetWriter, alignment: AlignmentConfig) -> None:
-        self._writer, self._alignment = writer, alignment
-        self._layout: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-        self._outcomes: Counter[str] = Counter()
-        self._kinds: Counter[str] = Counter()
-        self._tasks: set[str] = set()
-        self._ids: set[str] = set()
-        self._reports: list[dict[str, Any]] = []
-        self._bags: list[dict[str, Any]] = []
-        self._left_out: list[dict[str, str]] = []
-        self._remarks: list[str] = []
-        self.skipped: Counter[str] = Counter()
-        self.bytes = 0
-
-    def take(self, bag: Path) -> None:
-        """Read one bag into the dataset."""
-        found = 0
-        for episode in read_episodes(bag):
-            found += 1
-            reason, detail = _skip_reason(episode)
-            if reason:
-                self._skip(episode, reason, detail)
-            else:
-                self._add(episode)
-        if not found:
-            self.skipped["bags without an episode"] += 1
-            self._remarks.append(f"{bag}: no episode starts or ends in it")
-        size, digest = _bag_hash(bag)
-        self.bytes += size
-        self._bags.append({"name": bag.name, "path": str(bag), "bytes": size, "sha256": digest})
-
-    def _skip(self, episode: BagEpisode, reason: str, detail: str = "") -> None:
-        self.skipped[reason] += 1
-        why = f"{reason}: {detail}" if detail else reason
-        self._left_out.append({"episode_id": episode.start.episode_id, "bag": episode.bag.name, "why": why})
-        self._remarks.append(f"{episode.where}: left out, {why}")
-
-    def _add(self, episode: BagEpisode) -> None:
-        start, end = episode.start, episode.end
-        assert end is not None
-        if start.episode_id in self._ids:
-            raise DexpieError(
-                f"{episode.where}: this episode is already in the dataset, is the bag given twice?"
+    remap = parse_remap(options.remap)
+    settings = _settings(options.alignment, remap)
+    restore_replaced(options.out)
+    old = known_parts(options.out, settings)
+    bags = find_bags(options.bags)
+    curator = _curator(options, old)
+    known = frozenset(s for s, part in old.items() if not curator.wants_again(part.record.left_out))
+    with _parts_folder(options.out) as folder:
+        jobs = options.jobs or os.cpu_count() or 1
+        threads = max(1, jobs // max(1, len(bags))) if options.engine == "processes" else 1
+        tasks = [
+            BagTask(
+                str(bag.resolve()), str(folder.resolve()), options.alignment, remap, settings["sha256"],
+                known, threads,
             )
-        try:
-            rows = align(episode, self._alignment)
-        except MissingStreamError as error:
-            self._skip(episode, "without a needed stream", str(error).removeprefix(f"{episode.where}: "))
-            return
-        if len(rows.stamp_ns) == 0:
-            self._skip(episode, "without rows", _left_out_text(rows))
-            return
-        self._ids.add(start.episode_id)
-        self._check_layout(episode, rows)
-        self._writer.append(
-            {
-                "episode_id": start.episode_id,
-                "bag": episode.bag.name,
-                "task": start.task,
-                "stage": start.stage,
-                "kind": start.kind,
-                "outcome": end.outcome,
-                "pair": start.pair_id,
-                "policy": start.policy_id,
-                "operator": start.operator_name,
-                "seed": int(start.seed),
-                "gaps": list(episode.gaps),
-            },
-            rows,
-            {camera: _decode(episode, camera, chosen) for camera, chosen in rows.images.items()},
-        )
-        self._outcomes[end.outcome] += 1
-        self._kinds[start.kind] += 1
-        self._tasks.add(start.task)
-        self._reports.append(_episode_report(episode, rows))
-        self._remarks += [f"{episode.where}: {gap}" for gap in episode.gaps]
-        if rows.left_out:
-            self._remarks.append(f"{episode.where}: {_left_out_text(rows)}")
-
-    def _check_layout(self, episode: BagEpisode, rows: AlignedEpisode) -> None:
-        layout = (tuple(rows.images), episode.state_names if rows.state is not None else ())
-        if self._layout is None:
-            self._layout = layout
-        if layout != self._layout:
-            raise DexpieError(
-                f"{episode.where}: cameras or simulated state differ from the bags before; convert them apart"
-            )
-
-    def finish(self, options: ConvertOptions, began: float) -> ConvertReport:
-        if not self._reports:
-            raise DexpieError(
-                f"no episode to convert in {', '.join(map(str, options.bags))}: {'; '.join(self._remarks)}"
-            )
-        cameras, state_names = self._layout or ((), ())
-        left_out = sum(report["anchors"] - report["rows"] for report in self._reports)
-        meta = {
-            "task": "+".join(sorted(self._tasks)),
-            "rate_hz": self._alignment.rate_hz,
-            "cameras": list(cameras),
-            "image_size_px": schema.IMAGE_SIZE_PX,
-            "state_names": list(state_names),
-            "alignment": {"rule": ALIGNMENT_RULE, **asdict(self._alignment)},
-            "counts": {
-                "episodes": len(self._reports),
-                "rows": self._writer.rows,
-                "rows_left_out": left_out,
-                "outcomes": dict(self._outcomes),
-                "kinds": dict(self._kinds),
-                "skipped": dict(self.skipped),
-                "episodes_with_gaps": sum(bool(report["gaps"]) for report in self._reports),
-            },
-            "episodes_left_out": self._left_out,
-            "bags": self._bags,
-            "report": self._reports,
-        }
-        rows = self._writer.rows
-        out = self._writer.finish(meta)
-        elapsed = time.monotonic() - began
-        return ConvertReport(
-            out,
-            len(self._bags),
-            len(self._reports),
-            rows,
-            left_out,
-            dict(self.skipped),
-            tuple(self._remarks),
-            self.bytes,
-            elapsed,
-        )
+            for bag in bags
+        ]  # fmt: skip
+        parts = _convert_all(options, tasks, jobs, progress)
+        with DatasetWriter(options.out, replaces=bool(old)) as writer:
+            joined = join(parts, old, writer, curator)
+            if not joined.report:
+                shutil.rmtree(folder, ignore_errors=True)
+                told = "; ".join(joined.remarks + joined.damage)
+                raise DexpieError(f"no episode to convert in {', '.join(map(str, options.bags))}: {told}")
+            rows = writer.rows
+            if old:
+                joined.remarks += _carry_over(options.out, writer.folder)
+            meta = _meta(joined, options.alignment, settings, rows)
+            writer.finish({**meta, **curator.describe()})
+        shutil.rmtree(folder, ignore_errors=True)
+    read = [part for part in parts if not part.reused]
+    return ConvertReport(
+        options.out,
+        len(joined.bags),
+        len(joined.report),
+        rows,
+        _rows_left_out(joined),
+        joined.skipped,
+        tuple(joined.remarks),
+        sum(part.record.bytes for part in read),
+        time.monotonic() - began,
+        tuple(joined.damage),
+        len(parts) - len(read),
+    )
 
 
-def _skip_reason(episode: BagEpisode) -> tuple[str, str]:
-    """Why an episode is left out and the detail; empty where it is taken."""
-    if not episode.started:
-        return "without a start", "the recording began after it"
-    if episode.end is None:
-        return "without an end", "the recording ends before it"
-    return ("discarded", episode.end.reason) if episode.end.outcome == "discard" else ("", "")
+def _curator(options: ConvertOptions, old: dict[str, KnownPart]) -> Curator:
+    before = next(iter(old.values())).dataset.meta.get("curation", {}) if old else {}
+    return Curator(tuple(find_edits(options.bags, options.edits)), options.part, before)
 
 
-def _left_out_text(rows: AlignedEpisode) -> str:
-    streams = ", ".join(f"{topic} {count}" for topic, count in sorted(rows.left_out.items()))
-    return f"{rows.anchors - len(rows.stamp_ns)} of {rows.anchors} rows left out ({streams or 'no anchors'})"
-
-
-def _episode_report(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]:
-    return {
-        "episode_id": episode.start.episode_id,
-        "bag": episode.bag.name,
-        "anchors": rows.anchors,
-        "rows": len(rows.stamp_ns),
-        "left_out": rows.left_out,
-        "gaps": list(episode.gaps),
-        "worst_error_ms": {topic: round(1e3 * error, 3) for topic, error in rows.worst_error_s.items()},
+def _settings(alignment: AlignmentConfig, remap: dict[str, str]) -> dict[str, Any]:
+    """What rows depend on besides the bags, with a SHA-256 over it."""
+    what = {
+        "version": schema.VERSION,
+        "image_size_px": schema.IMAGE_SIZE_PX,
+        "alignment": {"rule": ALIGNMENT_RULE, **asdict(alignment)},
+        "remap": remap,
     }
+    return {**what, "sha256": hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()}
 
 
-def _decode(episode: BagEpisode, camera: str, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Resized images of the chosen messages, (n, 224, 224, 3); OpenCV decodes outside the GIL."""
-    stream = episode.streams[topics.compressed_image(camera).name]
+@contextlib.contextmanager
+def _parts_folder(out: Path) -> Iterator[Path]:
+    """`.<out>.parts` beside the dataset, locked; UsageError where another conversion works on it."""
+    folder = out.parent / f".{out.name}.parts"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(folder)
+    if lock is None:
+        raise UsageError(f"--out {out}: another conversion is at work on it")
+    try:
+        for leftover in folder.glob(".*.partial-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield folder
+    finally:
+        os.close(lock)
+        with contextlib.suppress(OSError):  # parts that are kept for the next time
+            folder.rmdir()
 
-    def one(index: int) -> NDArray[np.uint8]:
-        try:
-            return images.resize(images.decode_jpeg(stream.rows[index]))
-        except ValueError as error:
-            raise DexpieError(
-                f"{episode.where}: camera {camera} at {stream.stamps_ns[index]} ns: {error}"
-            ) from None
 
-    with ThreadPoolExecutor(DECODE_THREADS) as pool:
-        return np.stack(list(pool.map(one, chosen.tolist())))
+def _convert_all(
+    options: ConvertOptions, tasks: list[BagTask], jobs: int, progress: Progress | None
+) -> list[Part]:
+    """Parts in the order of the tasks."""
+    cv2.setNumThreads(1)
+    sizes = [sum(f.stat().st_size for f in Path(task.bag).iterdir()) for task in tasks]
+    answers: dict[int, Part] = {}
+    under_way = 0
+
+    def tell() -> None:
+        done = sum(sizes[position] for position in answers)
+        if progress:
+            progress(
+                ConvertProgress(len(answers), len(tasks), min(sum(sizes), max(done, under_way)), sum(sizes))
+            )
+
+    def tick(count: int) -> None:
+        nonlocal under_way
+        under_way += count
+        tell()
+
+    for position, answer in run_tasks(options.engine, tasks, jobs, options.engine_address, tick):
+        answers[position] = read_part(answer)
+        tell()
+    return [answers[position] for position in range(len(tasks))]
 
 
-def _bag_hash(bag: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a bag's storage files."""
-    digest, size = hashlib.sha256(), 0
-    for file in sorted(p for p in bag.iterdir() if p.suffix in (".mcap", ".db3", ".zstd")):
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-        size += file.stat().st_size
-    return size, digest.hexdigest()
+def _carry_over(old: Path, new: Path) -> list[str]:
+    """Keep what people have added to the old dataset; say which computed things have to be made anew."""
+    computed = {Path(schema.STATE_FEATURES).parent.name, schema.LABELS_FOLDER}
+    ours = {schema.META_FILE, schema.EPISODES_FILE, schema.STEPS_FILE, schema.FRAMES_FOLDER}
+    for entry in old.iterdir():
+        if entry.name not in computed | ours:
+            (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, new / entry.name)
+    stale = [f for name in sorted(computed) for f in sorted((old / name).glob("*.json"))]
+    return [f"{file}: was of the dataset before, make it again" for file in stale]
+
+
+def _rows_left_out(joined: Joined) -> int:
+    return sum(report["anchors"] - report["rows"] for report in joined.report)
+
+
+def _meta(joined: Joined, alignment: AlignmentConfig, settings: dict[str, Any], rows: int) -> dict[str, Any]:
+    return {
+        "task": "+".join(sorted(joined.tasks)),
+        "rate_hz": alignment.rate_hz,
+        "cameras": list(joined.cameras),
+        "image_size_px": schema.IMAGE_SIZE_PX,
+        "state_names": list(joined.state_names),
+        "alignment": settings["alignment"],
+        "error_bin_ms": ERROR_BIN_MS,
+        "remap": settings["remap"],
+        "settings_sha256": settings["sha256"],
+        "counts": {
+            "episodes": len(joined.report),
+            "rows": rows,
+            "rows_left_out": _rows_left_out(joined),
+            "outcomes": dict(joined.outcomes),
+            "kinds": dict(joined.kinds),
+            "skipped": joined.skipped,
+            "episodes_with_gaps": sum(bool(report["gaps"]) for report in joined.report),
+        },
+        "episodes_left_out": joined.left_out,
+        "bags": [asdict(record) for record in joined.bags],
+        "report": joined.report,
+    }

@@ -64,6 +64,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.episode)
 
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        """Another process opens the folder again, and shares the pages of its files."""
+        return Dataset.open, (self.path,)
+
     @property
     def content_hash(self) -> str:
         """SHA-256 over the converted content, as stored by the converter."""

@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,9 @@ from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.dataset import Dataset
 
+ROW_GROUP: Final = 65_536
+"""Rows of a group of steps.parquet; what waits for being written is never more than that and an episode."""
+
 
 class NpyAppender:
     """A .npy file that grows: rows of one shape and type, memory-mappable once closed."""
@@ -27,6 +31,7 @@ class NpyAppender:
     def __init__(self, file: Path, row_shape: tuple[int, ...], dtype: type[np.generic]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._row_shape, self._dtype, self.rows = row_shape, np.dtype(dtype), 0
+        self._row_bytes = int(np.prod(row_shape)) * self._dtype.itemsize
         self._handle = file.open("wb")
         self._handle.write(bytes(self._HEADER_BYTES))
 
@@ -36,6 +41,39 @@ class NpyAppender:
             raise ValueError(f"rows have shape {rows.shape[1:]}, the file {self._row_shape}")
         self._handle.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self.rows += len(rows)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for rows that `put` fills in, in any order; those that it does not are zero."""
+        self._handle.flush()
+        self.rows = rows
+        os.ftruncate(self._handle.fileno(), self._HEADER_BYTES + rows * self._row_bytes)
+
+    def put(self, row: int, values: NDArray[Any]) -> None:
+        """Fill one reserved row in; any thread."""
+        if values.shape != self._row_shape or values.dtype != self._dtype or not 0 <= row < self.rows:
+            raise ValueError(f"no row {row} of {values.dtype} {values.shape} in {self._row_shape}")
+        data, offset = np.ascontiguousarray(values).data.cast("B"), row * self._row_bytes
+        while data:
+            written = os.pwrite(self._handle.fileno(), data, self._HEADER_BYTES + offset)
+            data, offset = data[written:], offset + written
+
+    def append_from(self, source: np.memmap[Any, np.dtype[Any]], rows: slice) -> None:
+        """Add rows of another .npy file without bringing them into this process.
+
+        ValueError where their shape or type differ.
+        """
+        if source.shape[1:] != self._row_shape or source.dtype != self._dtype:
+            raise ValueError(f"rows are {source.dtype} {source.shape[1:]}, the file's {self._row_shape}")
+        self._handle.flush()
+        row_bytes = self._row_bytes
+        with Path(str(source.filename)).open("rb") as handle:
+            first, left = source.offset + rows.start * row_bytes, (rows.stop - rows.start) * row_bytes
+            while left:
+                sent = os.sendfile(self._handle.fileno(), handle.fileno(), first, left)
+                if not sent:
+                    raise OSError(f"{source.filename} ends early")
+                first, left = first + sent, left - sent
+        self.rows += rows.stop - rows.start
 
     def close(self) -> None:
         """Write the header, whose length was reserved, and close."""
@@ -53,14 +91,20 @@ class NpyAppender:
 
 
 class DatasetWriter:
-    """Context manager: `append` episodes, then `finish`; without `finish` nothing is left behind."""
+    """Context manager: `append` episodes, then `finish`; without `finish` nothing is left behind.
 
-    def __init__(self, out: Path) -> None:
-        if out.exists():
+    `replaces`: the dataset that lies at `out` gives way to the new one once that is whole.
+    """
+
+    def __init__(self, out: Path, *, replaces: bool = False) -> None:
+        restore_replaced(out)
+        if out.exists() and not replaces:
             raise UsageError(f"--out {out} exists already; choose another folder or remove it")
         self._out = out
         self._folder = out.parent / f".{out.name}.partial-{os.getpid()}"
         self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in schema.STEPS_SCHEMA.names}
+        self._pending_rows = 0
+        self._steps: pq.ParquetWriter | None = None
         self._episodes: list[dict[str, Any]] = []
         self._files: dict[str, NpyAppender] = {}
         self.rows = 0
@@ -72,17 +116,44 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._steps is not None:
+            self._steps.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where the dataset is being built."""
+        return self._folder
 
     def append(
         self, episode: dict[str, Any], rows: AlignedEpisode, images: dict[str, NDArray[np.uint8]]
     ) -> None:
         """Add one episode; `episode` has the columns of episodes.parquet that are not positions."""
+        self._append_steps(episode, rows)
+        if rows.state is not None:
+            self._file(schema.STATE_FEATURES, rows.state.shape[1:], np.float32).append(rows.state)
+        for camera, frames in images.items():
+            self._file(schema.frames_file(camera), frames.shape[1:], np.uint8).append(frames)
+
+    def copy(self, dataset: Dataset, index: int, changes: dict[str, Any] | None = None) -> None:
+        """Add an episode of another dataset; `changes` are columns of episodes.parquet to be set anew."""
+        rows = dataset.episode_rows(index)
+        episode = {**dataset.episodes[index], **(changes or {})}
+        self._append_steps(episode, _numbers(dataset, rows))
+        arrays: dict[str, NDArray[Any]] = {
+            schema.frames_file(camera): frames for camera, frames in dataset.frames.items()
+        }
+        if dataset.state is not None:
+            arrays[schema.STATE_FEATURES] = dataset.state
+        for name, array in arrays.items():
+            assert isinstance(array, np.memmap)
+            self._file(name, array.shape[1:], array.dtype.type).append_from(array, rows)
+
+    def _append_steps(self, episode: dict[str, Any], rows: AlignedEpisode) -> None:
         count = len(rows.stamp_ns)
         index = len(self._episodes)
-        self._episodes.append(
-            {"gaps": [], **episode, "episode": index, "length": count, "first_row": self.rows}
-        )
+        place = {"episode": index, "length": count, "first_row": self.rows}
+        self._episodes.append({"gaps": [], **episode, **place})
         values: dict[str, NDArray[Any]] = {
             "episode": np.full(count, index),
             "step": np.arange(count),
@@ -97,40 +168,97 @@ class DatasetWriter:
         }
         for name, column in values.items():
             self._columns[name].append(column)
-        if rows.state is not None:
-            self._file(schema.STATE_FEATURES, rows.state.shape[1:], np.float32).append(rows.state)
-        for camera, frames in images.items():
-            self._file(schema.frames_file(camera), frames.shape[1:], np.uint8).append(frames)
         self.rows += count
+        self._pending_rows += count
+        if self._pending_rows >= ROW_GROUP:
+            self._write_steps(self._pending_rows - self._pending_rows % ROW_GROUP)
+
+    def _write_steps(self, count: int) -> None:
+        """Write this many of the rows that wait, and keep the others; groups depend on the rows alone."""
+        whole = {
+            name: np.concatenate(columns or [np.zeros((0, *_row_shape(name)))])
+            for name, columns in self._columns.items()
+        }
+        if self._steps is None:
+            self._steps = pq.ParquetWriter(self._folder / schema.STEPS_FILE, schema.STEPS_SCHEMA)
+        table = _table({name: column[:count] for name, column in whole.items()}, schema.STEPS_SCHEMA)
+        self._steps.write_table(table, row_group_size=ROW_GROUP)
+        self._columns = {name: [column[count:]] for name, column in whole.items()}
+        self._pending_rows -= count
 
     def _file(self, name: str, row_shape: tuple[int, ...], dtype: type[np.generic]) -> NpyAppender:
         if name not in self._files:
             self._files[name] = NpyAppender(self._folder / name, row_shape, dtype)
         return self._files[name]
 
-    def finish(self, meta: dict[str, Any]) -> Path:
-        """Write the tables and dataset.json, check the whole by opening it, and move it into place."""
+    def finish(self, meta: dict[str, Any], *, checksum: bool = True) -> Path:
+        """Write the tables and dataset.json, check the whole by opening it, and move it into place.
+
+        checksum: False for a dataset that is only an intermediate result.
+        """
         for file in self._files.values():
             file.close()
-        pq.write_table(_table(self._columns, schema.STEPS_SCHEMA), self._folder / schema.STEPS_FILE)
+        self._write_steps(self._pending_rows)
+        assert self._steps is not None
+        self._steps.close()
         episodes = pa.Table.from_pylist(self._episodes, schema=schema.EPISODES_SCHEMA)
         pq.write_table(episodes, self._folder / schema.EPISODES_FILE)
         full = {
             "format": schema.FORMAT,
             "version": schema.VERSION,
             **meta,
-            "content_sha256": _hash(self._folder),
+            "content_sha256": content_hash(self._folder) if checksum else "",
         }
         (self._folder / schema.META_FILE).write_text(json.dumps(full, indent=1) + "\n")
         Dataset.open(self._folder)
-        os.rename(self._folder, self._out)
+        put_in_place(self._folder, self._out)
         return self._out
 
 
-def _table(columns: dict[str, list[NDArray[Any]]], layout: pa.Schema) -> pa.Table:
+def put_in_place(folder: Path, out: Path) -> None:
+    """Rename a whole dataset to `out`; one that lies there already gives way, and is removed last."""
+    replaced = _replaced(out)
+    if out.exists():
+        os.rename(out, replaced)
+    os.rename(folder, out)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def restore_replaced(out: Path) -> None:
+    """Put back what a kill between the two renames of `put_in_place` has left without a successor."""
+    replaced = _replaced(out)
+    if replaced.exists() and not out.exists():
+        os.rename(replaced, out)
+
+
+def _replaced(out: Path) -> Path:
+    return out.parent / f".{out.name}.replaced"
+
+
+def _numbers(dataset: Dataset, rows: slice) -> AlignedEpisode:
+    return AlignedEpisode(
+        stamp_ns=dataset.stamp_ns[rows],
+        arm_q=dataset.arm_q[rows],
+        tcp_pose=dataset.tcp_pose[rows],
+        hand_q=dataset.hand_q[rows],
+        action=dataset.action[rows],
+        intervention=dataset.intervention[rows],
+        mode=dataset.mode[rows],
+        state=None,
+        images={},
+        anchors=rows.stop - rows.start,
+    )
+
+
+def _row_shape(name: str) -> tuple[int, ...]:
+    kind = schema.STEPS_SCHEMA.field(name).type
+    return (kind.list_size,) if pa.types.is_fixed_size_list(kind) else ()
+
+
+def _table(columns: dict[str, NDArray[Any]], layout: pa.Schema) -> pa.Table:
     arrays = []
     for column in layout:
-        values = np.concatenate(columns[column.name])
+        values = columns[column.name]
         if pa.types.is_fixed_size_list(column.type):
             flat = pa.array(values.reshape(-1), type=column.type.value_type)
             arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=column.type))
@@ -139,11 +267,30 @@ def _table(columns: dict[str, list[NDArray[Any]]], layout: pa.Schema) -> pa.Tabl
     return pa.Table.from_arrays(arrays, schema=layout)
 
 
-def _hash(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files, in order of their names."""
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of all that a converter writes, in order of the names.
+
+    Read are the tables, frames and the simulated state; nothing that is added later.
+    """
+    files = sorted(
+        file
+        for file in (
+            folder / schema.STEPS_FILE,
+            folder / schema.EPISODES_FILE,
+            folder / schema.STATE_FEATURES,
+            *folder.glob(schema.frames_file("*")),
+        )
+        if file.is_file()
+    )
     digest = hashlib.sha256()
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(str(file.relative_to(folder)).encode())
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    with ThreadPoolExecutor() as pool:
+        for file, content in zip(files, pool.map(file_sha256, files), strict=True):
+            digest.update(str(file.relative_to(folder)).encode())
+            digest.update(content)
     return digest.hexdigest()
+
+
+def file_sha256(file: Path) -> bytes:
+    """SHA-256 of a file's content."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").digest()

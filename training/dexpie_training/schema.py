@@ -19,11 +19,13 @@ META_FILE: Final = "dataset.json"
 EPISODES_FILE: Final = "episodes.parquet"
 STEPS_FILE: Final = "steps.parquet"
 STATE_FEATURES: Final = "features/state.npy"
+FRAMES_FOLDER: Final = "frames"
+LABELS_FOLDER: Final = "labels"
 
 
 def frames_file(camera: str) -> str:
     """Path of a camera's images, uint8 (rows, 224, 224, 3), relative to the dataset."""
-    return f"frames/{camera}.npy"
+    return f"{FRAMES_FOLDER}/{camera}.npy"
 
 
 def _vector(length: int) -> pa.DataType:

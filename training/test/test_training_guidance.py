@@ -153,9 +153,7 @@ def test_a_known_answer_is_found(kind: str) -> None:
     noise = torch.randn(64, HORIZON, 15, generator=generator)
     with torch.no_grad():
         left = {
-            beta: (actor.eval().sample(observed(64), noise, guidance=beta)[..., 0].mean(1) < 0)
-            .float()
-            .mean()
+            beta: (actor.eval().sample(observed(64), noise, guidance=beta)[..., 0].mean(1) < 0).float().mean()
             for beta in (0.0, 1.0, 1.5)
         }
     assert left[0.0] < 0.5 and left[1.0] > 0.95 and left[1.5] > 0.95

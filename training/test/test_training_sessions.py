@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from synthetic_bags import PERIOD_NS, START_NS, BagMaker, Recipe
 from dexpie_bags import EpisodeBagWriter, deserialize, make, serialize, typestore
 from dexpie_core import messages, topics
 from dexpie_core.episode import EpisodeEnd, EpisodeStart
-from dexpie_core.errors import DexpieError
+from dexpie_core.errors import DexpieError, UsageError
 from dexpie_core.topics import TopicSpec
 from dexpie_training.bag_episodes import find_bags, read_episodes
 from dexpie_training.convert import ConvertOptions, ConvertReport, run_convert
+from dexpie_training.images import decode_jpeg
 
 Log = list[tuple[int, TopicSpec, bytes]]  # recorded at, topic, CDR
 EVENT = topics.EPISODE_EVENT
@@ -218,15 +220,45 @@ def test_an_episode_without_a_stream_costs_only_itself(tmp_path: Path) -> None:
     assert "episode a: left out, without a needed stream: topic /hand/state has no messages" in str(report)
 
 
-def test_raw_images_alone_are_refused(tmp_path: Path) -> None:
-    log = session("a")
-    raw = topics.raw_image("front")
-    only_raw = [
-        (ns, raw, serialize(make(raw.type))) if spec == topics.compressed_image("front") else (ns, spec, cdr)
-        for ns, spec, cdr in log
-    ]
-    with pytest.raises(DexpieError, match=r"s: it holds /camera/front/color/image_raw but not .*compressed"):
-        converted(tmp_path, "s", plain_bag(tmp_path / "s", only_raw))
+def raw_instead(log: Log) -> Log:
+    """The session as a recorder of raw pictures has it: the same pixels as the JPEG pictures give."""
+    changed: Log = []
+    for ns, spec, cdr in log:
+        camera = next((c for c in topics.CAMERAS if spec.name == topics.compressed_image(c).name), "")
+        if camera:
+            jpeg = deserialize(cdr, spec.type)
+            pixels = decode_jpeg(jpeg.data)
+            spec = topics.raw_image(camera)
+            message = messages.raw_image(make, pixels.tobytes(), 640, 480, camera, messages.stamp_ns(jpeg))
+            cdr = serialize(message)
+        changed.append((ns, spec, cdr))
+    return changed
+
+
+def test_raw_images_give_the_frames_of_compressed_ones(tmp_path: Path) -> None:
+    log = session("a", "b", ticks=6)
+    expected, _ = converted(tmp_path, "jpeg", plain_bag(tmp_path / "jpeg", log))
+    out, report = converted(tmp_path, "raw", plain_bag(tmp_path / "raw", raw_instead(log)))
+    assert (report.episodes, report.damage) == (2, ())
+    assert_same_rows(expected, out)
+
+
+def test_topics_of_other_names_are_mapped(tmp_path: Path) -> None:
+    log = session("a", ticks=6)
+    expected, _ = converted(tmp_path, "ours", plain_bag(tmp_path / "ours", log))
+    names = {topics.TCP_POSE.name: "/ur5/pose", topics.compressed_image("front").name: "/cam0/jpeg"}
+    theirs = [(ns, replace(spec, name=names.get(spec.name, spec.name)), cdr) for ns, spec, cdr in log]
+    bag = plain_bag(tmp_path / "theirs", theirs)
+    remap = tuple(f"{ours}:={recorded}" for ours, recorded in names.items())
+    out = run_convert(ConvertOptions((bag,), tmp_path / "dataset_theirs", remap=remap)).out
+    assert_same_rows(expected, out)
+    for wrong, why in (("/arm/pose:=/x", "is not one of"), ("/arm/tcp_pose", "write it as")):
+        with pytest.raises(UsageError, match=why):
+            run_convert(ConvertOptions((bag,), tmp_path / "no", remap=(wrong,)))
+    with pytest.raises(DexpieError, match="topic /none is missing, though --remap names it"):
+        run_convert(ConvertOptions((bag,), tmp_path / "no", remap=("/arm/tcp_pose:=/none",)))
+    with pytest.raises(DexpieError, match=r"topic /ur5/pose is geometry_msgs/msg/PoseStamped, .* is needed"):
+        run_convert(ConvertOptions((bag,), tmp_path / "no", remap=("/arm/joint_states:=/ur5/pose",)))
 
 
 def test_trash_is_not_read_and_a_cut_off_plain_bag_says_what_to_do(tmp_path: Path) -> None:

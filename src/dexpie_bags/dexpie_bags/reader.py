@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from rosbags.interfaces import Connection, MessageDefinitionFormat
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -19,6 +19,7 @@ from dexpie_bags.typestore import typestore
 from dexpie_core.errors import DexpieError
 
 EVENT_TOPIC = "/episode/event"
+# On damaged bytes rosbags raises whatever its parsers come upon, hence `except Exception` around its calls.
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class BagReader:
         try:
             self._reader = Reader(self.path)
             self._reader.open()
-        except (ReaderError, FileNotFoundError, NotADirectoryError) as error:
-            raise DexpieError(f"{self.path} is not a readable rosbag2 folder: {error}") from error
+        except Exception as error:
+            raise DexpieError(f"{self.path} is not a readable rosbag2 folder: {_said(error)}") from error
         self._own_store: Typestore | None = None
+        self._stores: dict[int, Typestore] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -80,19 +82,32 @@ class BagReader:
         connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
         if not connections:
             return
-        try:
-            yield from self._reader.messages(connections)
-        except ReaderError as error:
-            raise DexpieError(f"{self.path}: damaged: {error}") from error
+        messages = self._reader.messages(connections)
+        while True:
+            try:
+                record = next(messages, None)
+            except Exception as error:
+                raise DexpieError(f"{self.path}: damaged: {_said(error)}") from error
+            if record is None:
+                return
+            yield record
 
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
         """Decoded messages of these topics (all by default) in order of recording time."""
-        stores: dict[int, Typestore] = {}
         for connection, stamp_ns, cdr in self.raw(topics):
-            store = stores.get(connection.id)
-            if store is None:
-                store = stores[connection.id] = self._store_for(connection)
-            yield BagMessage(connection.topic, stamp_ns, store.deserialize_cdr(cdr, connection.msgtype))
+            yield BagMessage(connection.topic, stamp_ns, self.decode(connection, cdr))
+
+    def decode(self, connection: Connection, cdr: bytes | memoryview) -> Any:
+        """A message of `raw` as an object; DexpieError where its bytes are not one."""
+        store = self._stores.get(connection.id)
+        if store is None:
+            store = self._stores[connection.id] = self._store_for(connection)
+        try:
+            return store.deserialize_cdr(cdr, connection.msgtype)
+        except Exception as error:
+            raise DexpieError(
+                f"{self.path}: {connection.topic}: a message is no {connection.msgtype}: {_said(error)}"
+            ) from error
 
     def _store_for(self, connection: Connection) -> Typestore:
         """This project's types where the bag was written with the same; else the bag's own definitions."""
@@ -114,6 +129,11 @@ def _store_of(connections: Iterable[Connection]) -> Typestore:
     store = get_typestore(Stores.EMPTY)
     store.register(types)
     return store
+
+
+def _said(error: Exception) -> str:
+    """The first line of a library's error, or its type where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @dataclass(frozen=True)

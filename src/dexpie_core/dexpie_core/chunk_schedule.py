@@ -7,6 +7,7 @@ therefore the old chunk's commanded steps followed by the new chunk's, whatever 
 as long as it took no more than n ticks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,6 +18,8 @@ from dexpie_core.action_space import ACTION_DIM, unpack
 from dexpie_core.se3 import Array
 
 LateRule = Literal["resume", "due", "drop"]
+Command = Callable[[Array, Array], Array]
+"""(last command (15,), target (15,)) -> what is commanded: the limits of the one who executes."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +160,22 @@ class ChunkSchedule:
         self.counters[counter] += 1
         return Acceptance(False, reason)
 
-    def step(self, tick: int, last_command: ArrayLike, may_request: bool = True) -> ScheduleStep:
+    def step(
+        self,
+        tick: int,
+        last_command: ArrayLike,
+        may_request: bool = True,
+        command: Command = lambda last, target: target,
+    ) -> ScheduleStep:
         """The target of this tick, and a request if one is due; last_command is (15,), absolute.
 
-        may_request is False while there is no fresh observation to compute a chunk from.
+        may_request is False while there is no fresh observation to compute a chunk from. The prefix of a
+        request is what will be commanded, so it goes through `command` as the targets themselves will.
         """
         self._take_over(tick)
         target, index, sequence = self._target(tick)
-        request = self._request(tick, np.asarray(last_command, dtype=np.float64)) if may_request else None
+        last = np.asarray(last_command, dtype=np.float64)
+        request = self._request(tick, last, command) if may_request else None
         starved = False
         if target is None and self._pending is not None and tick >= self._pending.due_tick:
             self._held_since_due += 1
@@ -208,7 +219,7 @@ class ChunkSchedule:
             return None, -1, 0
         return chunk.targets[index], index, chunk.sequence
 
-    def _request(self, tick: int, last_command: Array) -> PrefixRequest | None:
+    def _request(self, tick: int, last_command: Array, command: Command) -> PrefixRequest | None:
         if self._pending is not None:
             return None
         n = self.config.prefix_length
@@ -220,11 +231,19 @@ class ChunkSchedule:
             index = tick - chunk.tick
             if self.config.synchronous or index < self.config.last_index - n:
                 return None
-            indices = np.minimum(np.arange(index, index + n), self.config.horizon - 1)
-            prefix = chunk.targets[indices].copy()
+            prefix = self._commanded(chunk.targets[index : index + n], last_command, command)
         self._sequence += 1
         self.counters["requests"] += 1
         self._held_since_due = 0
         request = PrefixRequest(self.epoch, self._sequence, tick, prefix)
         self._pending = _Pending(request, from_rest)
         return request
+
+    def _commanded(self, targets: Array, last_command: Array, command: Command) -> Array:
+        """Commands (n, 15) of the next n ticks: what remains of a chunk, then holding."""
+        commands, last = [], last_command
+        for target in targets:
+            last = command(last, target)
+            commands.append(last)
+        held = [last] * (self.config.prefix_length - len(commands))
+        return np.array(commands + held).reshape(-1, ACTION_DIM)

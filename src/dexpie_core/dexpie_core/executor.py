@@ -164,21 +164,18 @@ class Executor:
         # Without a fresh observation no chunk may be computed; the present one is still valid.
         stale = self._state_is_stale(now_s)
         self.counters["stale_state_ticks"] += stale
-        step = self.schedule.step(self.tick_count, self.last_command, may_request=not stale)
+        step = self.schedule.step(self.tick_count, self.last_command, not stale, self._commanded)
         if self.mode is Mode.RELEASING and self.schedule.running:
             self._apply(ModeEvent.CHUNK_READY, now_s, "first chunk of the epoch")
         source = Source.HOLD if step.target is None else Source.POLICY
-        request = step.request and replace(step.request, prefix=self._as_commanded(step.request.prefix))
-        return _Wish(source, step.target, request, step.starved, step.chunk_sequence, step.chunk_step)
+        return _Wish(source, step.target, step.request, step.starved, step.chunk_sequence, step.chunk_step)
 
-    def _as_commanded(self, prefix: Array) -> Array:
-        # The prefix is what will be commanded, so it goes through the same limits as the commands.
-        commands, previous = np.empty_like(prefix), self.last_command
-        assert previous is not None
-        for i, target in enumerate(prefix):
-            previous = limit_step(previous, target, self.config.limits).command
-            commands[i] = previous
-        return commands
+    def _commanded(self, previous: Array, target: Array) -> Array:
+        """What a target of the policy will become: the limits' command, or holding where it is refused."""
+        try:
+            return limit_step(previous, check_action(target), self.config.limits).command
+        except CommandRefused:
+            return previous
 
     def _human_wish(self, now_s: float) -> _Wish:
         human = self._human

@@ -84,8 +84,8 @@ def test_a_prefix_kept_over_the_takeover_would_be_seen():
             kept[:] = [schedule._pending.request.prefix] if schedule._pending else kept
             reset(epoch)
 
-        def first_request(tick, last_command):
-            made = request(schedule, tick, last_command)
+        def first_request(*arguments):
+            made = request(schedule, *arguments)
             if made is not None and kept:
                 made.prefix[:] = kept.pop()
             return made

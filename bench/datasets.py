@@ -1,0 +1,228 @@
+"""Converting bags and reading batches, against the ways in which it is usually done.
+
+read_vs_zarr needs the packages zarr and numcodecs, read_vs_video needs av; nothing else of the project does.
+"""
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from dataset_samples import jpeg_bag, random_dataset
+from measure import Result, median_pair
+
+from dexpie_training.convert import ConvertOptions, run_convert
+from dexpie_training.dataset import Dataset
+from dexpie_training.reader import WindowReader
+
+HORIZON, BATCH, ROWS = 24, 256, 2000
+BAG_S, BAGS = 20.0, 3
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="dexpie-bench-", dir=os.environ.get("BENCH_TMP")))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def _optional(module: str):
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        sys.exit(f"bench: {module} is not installed; this comparison needs it: pip install {module}")
+
+
+def convert() -> Result:
+    """Seconds of recording converted in a second by one core, against a loop over rosbags and OpenCV."""
+    with folder() as tmp:
+        bags = [jpeg_bag(tmp / "bags" / f"bag{i}", BAG_S, seed=i) for i in range(BAGS)]
+        cv2.setNumThreads(1)
+        ours, theirs = [], []
+        for turn in range(3):
+            begin = time.process_time()
+            run_convert(ConvertOptions((tmp / "bags",), tmp / f"ours{turn}", jobs=1))
+            ours.append(BAG_S * BAGS / (time.process_time() - begin))
+            begin = time.process_time()
+            _plain_loop(bags, tmp / f"theirs{turn}.npz")
+            theirs.append(BAG_S * BAGS / (time.process_time() - begin))
+            shutil.rmtree(tmp / f"ours{turn}")
+        mine, other = float(np.median(ours)), float(np.median(theirs))
+    details = "two JPEG streams of 25 Hz, 640x480; seconds of recording a second of one core"
+    return Result("convert", "x", mine, "rosbags, OpenCV, append", other, mine / other, details)
+
+
+def _plain_loop(bags: list[Path], out: Path) -> None:
+    """The usual script: every message decoded, every picture decoded and appended, aligned at the end."""
+    from rosbags.highlevel import AnyReader
+
+    frames: dict[str, list[np.ndarray]] = {}
+    stamps: dict[str, list[int]] = {}
+    values: dict[str, list[np.ndarray]] = {}
+    columns: dict[str, list[np.ndarray]] = {}
+    for bag in bags:
+        for store in (frames, stamps, values):
+            store.clear()
+        with AnyReader([bag]) as reader:
+            for connection, _, raw in reader.messages():
+                message = reader.deserialize(raw, connection.msgtype)
+                topic = connection.topic
+                header = getattr(message, "header", None)
+                if header is None:
+                    continue
+                stamps.setdefault(topic, []).append(header.stamp.sec * 10**9 + header.stamp.nanosec)
+                if topic.endswith("compressed"):
+                    picture = cv2.imdecode(message.data, cv2.IMREAD_COLOR)
+                    picture = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), (224, 224))
+                    frames.setdefault(topic, []).append(picture)
+                elif topic == "/arm/joint_states":
+                    values.setdefault(topic, []).append(np.array(message.position))
+                elif topic == "/executor/action":
+                    p, q = message.pose.position, message.pose.orientation
+                    row = np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w, *message.hand])
+                    values.setdefault(topic, []).append(row)
+                else:
+                    values.setdefault(topic, []).append(np.zeros(1))
+        anchors = np.array(stamps["/camera/front/color/compressed"])
+        for topic, rows in {**values, **frames}.items():
+            own = np.array(stamps[topic])
+            nearest = [int(np.abs(own - anchor).argmin()) for anchor in anchors]
+            columns.setdefault(topic, []).append(np.stack([rows[i] for i in nearest]))
+    np.savez(out, **{t.replace("/", "_"): np.concatenate(c) for t, c in columns.items() if c[0].ndim > 1})
+
+
+def read_vs_zarr() -> Result:
+    """Random batches of 256 windows with two views: ours against diffusion_policy's replay buffer in Zarr."""
+    zarr, codecs = _optional("zarr"), _optional("numcodecs")
+    with folder() as tmp:
+        dataset = Dataset.open(random_dataset(tmp / "ours", ROWS))
+        root = zarr.open_group(str(tmp / "theirs.zarr"), mode="w", zarr_format=2)
+        data = root.create_group("data")
+        compressor = codecs.Blosc(cname="lz4", clevel=5, shuffle=codecs.Blosc.NOSHUFFLE)
+        for camera in dataset.frames:
+            array = data.create_array(
+                camera,
+                shape=dataset.frames[camera].shape,
+                chunks=(1, 224, 224, 3),
+                dtype="u1",
+                compressors=compressor,
+            )
+            array[:] = dataset.frames[camera]
+        for name, values in (("action", dataset.action), ("state", dataset.tcp_pose)):
+            array = data.create_array(
+                name, shape=values.shape, chunks=values.shape, dtype="f4", compressors=compressor
+            )
+            array[:] = values
+        group = zarr.open_group(str(tmp / "theirs.zarr"), mode="r")["data"]
+        stored = {name: group[name] for name in ("front", "wrist")}
+        numbers = {name: group[name][:] for name in ("action", "state")}
+        reader = WindowReader([(dataset, 1.0)], HORIZON, BATCH, relative=False)
+        out, step = reader.empty(), 0
+
+        def ours() -> None:
+            nonlocal step
+            reader.batch(step % len(reader), out)
+            step += 1
+
+        def theirs() -> dict[str, np.ndarray]:
+            """SequenceSampler.sample_sequence of each window, stacked as a collate function does."""
+            samples = []
+            for start in reader.rows(step % len(reader))[0].tolist():
+                end = min(start + HORIZON, dataset.episode_rows(int(dataset.episode[start])).stop)
+                action = np.zeros((HORIZON, 15), np.float32)
+                action[: end - start] = numbers["action"][start:end]
+                action[end - start :] = action[end - start - 1]
+                sample = {"action": action, "state": numbers["state"][start]}
+                sample |= {camera: array[start : start + 1][0] for camera, array in stored.items()}
+                samples.append(sample)
+            return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+        assert np.array_equal(theirs()["front"], reader.batch(0).images["front"])
+        mine, other = median_pair(ours, theirs, rounds=3)
+    return Result(
+        "read_vs_zarr", "ms", mine * 1e3, "Zarr replay buffer, frame chunks, lz4", other * 1e3, other / mine,
+        "256 windows of 24 steps, two views of 224 px",
+    )  # fmt: skip
+
+
+def read_vs_video() -> Result:
+    """The same batches against pictures in H.264 files as LeRobot lays them out, a seek for each."""
+    av = _optional("av")
+    with folder() as tmp:
+        dataset = Dataset.open(random_dataset(tmp / "ours", ROWS))
+        for camera, frames in dataset.frames.items():
+            _write_video(av, tmp / f"{camera}.mp4", frames)
+        reader = WindowReader([(dataset, 1.0)], HORIZON, BATCH, relative=False)
+        out = reader.empty()
+        ours_s = min(
+            _seconds(lambda step=step: reader.batch(step, out)) for step in range(min(5, len(reader)))
+        )
+        rows = np.random.default_rng(0).choice(len(dataset), 32, replace=False)
+        begin = time.perf_counter()
+        for camera in dataset.frames:
+            with av.open(str(tmp / f"{camera}.mp4")) as video:
+                for row in rows.tolist():
+                    _frame_at(video, row)
+        theirs_s = (time.perf_counter() - begin) * BATCH / len(rows)
+    return Result(
+        "read_vs_video", "ms", ours_s * 1e3, "PyAV, H.264, key frame every 2", theirs_s * 1e3,
+        theirs_s / ours_s,
+        "256 windows, two views; the video's 32 frames a view scaled up",
+    )  # fmt: skip
+
+
+def _seconds(function) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def _write_video(av, file: Path, frames: np.ndarray) -> None:
+    with av.open(str(file), "w") as video:
+        stream = video.add_stream("libx264", rate=25, options={"g": "2", "crf": "23", "bf": "0"})
+        stream.width = stream.height = frames.shape[1]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        video.mux(stream.encode())
+
+
+def _frame_at(video, row: int) -> np.ndarray:
+    stream = video.streams.video[0]
+    wanted = round(row / 25 / stream.time_base)
+    video.seek(wanted, stream=stream)
+    for frame in video.decode(stream):
+        if frame.pts >= wanted:
+            return frame.to_ndarray(format="rgb24")
+    raise ValueError(f"no frame {row}")
+
+
+def convert_memory() -> Result:
+    """Largest resident memory of a conversion of one bag, and of one ten times as long."""
+    with folder() as tmp:
+        peaks = []
+        for name, seconds in (("short", 12.0), ("long", 120.0)):
+            bag = jpeg_bag(tmp / name, seconds, seed=0)
+            program = (
+                "import resource,sys;from pathlib import Path;"
+                "from dexpie_training.convert import ConvertOptions, run_convert;"
+                "run_convert(ConvertOptions((Path(sys.argv[1]),), Path(sys.argv[2]), jobs=1));"
+                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+            )
+            command = [sys.executable, "-P", "-c", program, str(bag), str(tmp / f"{name}_out")]
+            answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            peaks.append(int(answer.stdout) / 1024)
+    growth = f"one bag of 12 s; 120 s takes {peaks[1]:.0f} MiB"
+    return Result(
+        "convert_memory", "MiB", peaks[0], "ten times the data", peaks[1], peaks[0] / peaks[1], growth
+    )

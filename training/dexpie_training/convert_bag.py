@@ -1,0 +1,319 @@
+"""One bag into one part: the rows of its episodes as a small dataset, and an account of all that it held."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dexpie_bags import BagReader
+from dexpie_core import topics
+from dexpie_core.errors import DexpieError
+from dexpie_training import schema
+from dexpie_training.alignment import AlignedEpisode, AlignmentConfig, MissingStreamError, align
+from dexpie_training.bag_episodes import BagEpisode, episodes_of
+from dexpie_training.dataset_writer import DatasetWriter, file_sha256
+from dexpie_training.pictures import frozen_runs, keep_rows, write_frames
+
+PART_FILE: Final = "part.json"
+ROWS_FOLDER: Final = "rows"
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class BagTask:
+    """What a worker needs to convert one bag. Bags whose SHA-256 is in `known` are not read."""
+
+    bag: str
+    parts: str
+    alignment: AlignmentConfig
+    remap: dict[str, str]
+    settings_sha256: str
+    known: frozenset[str] = frozenset()
+    threads: int = 1
+
+
+@dataclass
+class BagRecord:
+    """What dataset.json keeps of a bag: enough to take its rows over into another dataset."""
+
+    name: str
+    path: str
+    bytes: int
+    sha256: str
+    episodes: int = 0
+    """episodes of it in the dataset"""
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    """episode_id, reason and detail of those that are not"""
+    damage: list[str] = field(default_factory=list)
+    """what is broken in it: bag, topic and time, one line each"""
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished part on disk, or a bag whose rows are had already (`folder` None)."""
+
+    record: BagRecord
+    folder: Path | None
+    reused: bool = False
+
+
+def convert_bag(task: BagTask, progress: Progress = lambda count: None) -> str:
+    """Convert a bag unless its part is there or known; returns the JSON of `read_part`.
+
+    The part appears whole or not at all. Faults of the bag are in its record; raises on those of the disk.
+    """
+    bag = Path(task.bag)
+    record = BagRecord(bag.name, str(bag), *bag_hash(bag))
+    if record.sha256 in task.known:
+        return json.dumps({"record": asdict(record), "folder": None, "reused": True})
+    folder = Path(task.parts) / f"{record.sha256[:24]}-{task.settings_sha256[:8]}"
+    answer = {"folder": str(folder), "reused": (folder / PART_FILE).is_file()}
+    if answer["reused"]:
+        stored = json.loads((folder / PART_FILE).read_text())["record"]
+        return json.dumps({**answer, "record": {**stored, "name": bag.name, "path": str(bag)}})
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        _Part(task, record, partial, progress).make()
+        (partial / PART_FILE).write_text(json.dumps({"record": asdict(record)}))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return json.dumps({**answer, "record": asdict(record)})
+
+
+def read_part(answer: str) -> Part:
+    """What `convert_bag` has answered."""
+    told = json.loads(answer)
+    folder = None if told["folder"] is None else Path(told["folder"])
+    return Part(BagRecord(**told["record"]), folder, told["reused"])
+
+
+def bag_hash(bag: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 of a bag's storage files."""
+    digest, size = hashlib.sha256(), 0
+    for file in sorted(p for p in bag.iterdir() if p.suffix in (".mcap", ".db3", ".zstd")):
+        digest.update(file_sha256(file))
+        size += file.stat().st_size
+    return size, digest.hexdigest()
+
+
+@dataclass
+class _Taken:
+    """An episode whose rows are in the part."""
+
+    columns: dict[str, Any]
+    rows: AlignedEpisode
+    report: dict[str, Any]
+
+
+class _Part:
+    """The work on one bag."""
+
+    def __init__(self, task: BagTask, record: BagRecord, folder: Path, progress: Progress) -> None:
+        self._task, self._record, self._folder, self._progress = task, record, folder, progress
+        self._bag = Path(task.bag)
+        self._taken: list[_Taken] = []
+        self._state_names: tuple[str, ...] = ()
+
+    def make(self) -> None:
+        """Numbers first, then the pictures that their rows want."""
+        try:
+            with BagReader(self._bag) as reader:
+                self._read_numbers(reader)
+                if self._taken:
+                    with DatasetWriter(self._folder / ROWS_FOLDER) as writer:
+                        self._write(reader, writer)
+        except DexpieError as error:  # the rest of the bag cannot be trusted
+            self._record.damage.append(str(error))
+            self._record.episodes = 0
+
+    def _read_numbers(self, reader: BagReader) -> None:
+        found = False
+        for episode in episodes_of(reader, self._task.remap):
+            found = True
+            self._state_names = self._state_names or episode.state_names
+            self._take(episode)
+        if not found:
+            self._left_out("", "bags without an episode", "")
+            self._record.remarks.append(f"{self._bag}: no episode starts or ends in it")
+
+    def _left_out(self, episode_id: str, reason: str, detail: str, where: str = "") -> None:
+        self._record.left_out.append({"episode_id": episode_id, "reason": reason, "detail": detail})
+        if where:
+            self._record.remarks.append(f"{where}: left out, {reason}{f': {detail}' if detail else ''}")
+
+    def _damaged(self, episode: BagEpisode, reason: str, detail: str) -> None:
+        self._left_out(episode.start.episode_id, reason, detail)
+        self._record.damage.append(f"{episode.where}: left out, {reason}: {detail}")
+
+    def _take(self, episode: BagEpisode) -> None:
+        reason, detail = _skip_reason(episode)
+        if reason:
+            self._left_out(episode.start.episode_id, reason, detail, episode.where)
+            return
+        fault = _fault(episode)
+        if fault:
+            self._damaged(episode, *fault)
+            return
+        try:
+            rows = align(episode, self._task.alignment)
+        except MissingStreamError as error:
+            self._damaged(episode, "without a needed stream", _detail(episode, error))
+            return
+        except DexpieError as error:
+            self._damaged(episode, "not finite", _detail(episode, error))
+            return
+        if len(rows.stamp_ns) == 0:
+            self._damaged(episode, "without rows", left_out_text(rows))
+            return
+        self._taken.append(_Taken(_columns(episode), rows, _report(episode, rows)))
+        self._record.remarks += [f"{episode.where}: {gap}" for gap in episode.gaps]
+        if rows.left_out:
+            self._record.remarks.append(f"{episode.where}: {left_out_text(rows)}")
+
+    def _write(self, reader: BagReader, writer: DatasetWriter) -> None:
+        cameras = [c for c in topics.CAMERAS if all(c in taken.rows.images for taken in self._taken)]
+        if cameras:
+            self._write_frames(reader, writer.folder, cameras)
+        for taken in self._taken:
+            writer.append(taken.columns, taken.rows, {})
+        self._record.episodes = len(self._taken)
+        if not self._taken:
+            return
+        meta = {
+            "task": "",
+            "rate_hz": self._task.alignment.rate_hz,
+            "cameras": cameras,
+            "state_names": list(self._state_names if self._taken[0].rows.state is not None else ()),
+            "report": [taken.report for taken in self._taken],
+        }
+        writer.finish(meta, checksum=False)
+
+    def _write_frames(self, reader: BagReader, folder: Path, cameras: list[str]) -> None:
+        wanted = {c: np.concatenate([taken.rows.images[c] for taken in self._taken]) for c in cameras}
+        told = write_frames(reader, self._task.remap, wanted, folder, self._task.threads, self._progress)
+        keep = np.ones(len(wanted[cameras[0]]), dtype=bool)
+        first, kept_episodes = 0, []
+        for taken in self._taken:
+            span = slice(first, first + len(taken.rows.stamp_ns))
+            first = span.stop
+            checksums = {c: told.checksums[c][span] for c in cameras}
+            unusable = {
+                f.row - span.start: (f.camera, f.why) for f in told.faults if span.start <= f.row < span.stop
+            }
+            keep[span] = self._check_pictures(taken, checksums, unusable)
+            if keep[span].any():
+                kept_episodes.append(_kept(taken, keep[span]))
+        if not keep.all():
+            for camera in cameras:
+                keep_rows(folder / schema.frames_file(camera), keep)
+        self._taken = kept_episodes
+
+    def _check_pictures(
+        self, taken: _Taken, checksums: dict[str, NDArray[np.int64]], unusable: dict[int, tuple[str, str]]
+    ) -> NDArray[np.bool_]:
+        """Rows whose pictures can be used; what is wrong with the others goes to report and damage."""
+        rows, where = taken.rows, f"{self._bag}: episode {taken.columns['episode_id']}"
+        keep = np.ones(len(rows.stamp_ns), dtype=bool)
+        runs = [(slice(row, row + 1), camera, why) for row, (camera, why) in sorted(unusable.items())]
+        for camera, sums in checksums.items():
+            frozen = frozen_runs(sums, rows.stamp_ns, rows.tcp_pose[:, :3])
+            runs += [(run, camera, "the camera is frozen, the arm moves") for run in frozen]
+        for run, camera, why in runs:
+            topic = topics.compressed_image(camera).name
+            first_ns, last_ns = int(rows.stamp_ns[run][0]), int(rows.stamp_ns[run][-1])
+            count = run.stop - run.start
+            keep[run] = False
+            self._record.damage.append(f"{where}: {topic} at {first_ns} ns: {why}; {count} rows left out")
+            taken.report["dropped"].append(
+                {"first_ns": first_ns, "last_ns": last_ns, "rows": count, "why": {topic: why}}
+            )
+        taken.report["rows"] = int(keep.sum())
+        return keep
+
+
+def _kept(taken: _Taken, keep: NDArray[np.bool_]) -> _Taken:
+    rows = taken.rows
+    names = ("stamp_ns", "arm_q", "tcp_pose", "hand_q", "action", "intervention", "mode")
+    columns: dict[str, Any] = {name: getattr(rows, name)[keep] for name in names}
+    state = None if rows.state is None else rows.state[keep]
+    return replace(taken, rows=replace(rows, state=state, **columns))
+
+
+def _detail(episode: BagEpisode, error: DexpieError) -> str:
+    return str(error).removeprefix(f"{episode.where}: ")
+
+
+def _skip_reason(episode: BagEpisode) -> tuple[str, str]:
+    """Why a sound episode is not wanted, and the detail; empty where it is."""
+    if not episode.started:
+        return "without a start", "the recording began after it"
+    if episode.end is None:
+        return "without an end", "the recording ends before it"
+    return ("discarded", episode.end.reason) if episode.end.outcome == "discard" else ("", "")
+
+
+def _fault(episode: BagEpisode) -> tuple[str, str] | None:
+    """What is broken in an episode, as a reason and its detail."""
+    if episode.overlapped_by:
+        return (
+            "overlapping",
+            f"{topics.EPISODE_EVENT.name}: episode {episode.overlapped_by} starts before its end",
+        )
+    if episode.end_ns <= episode.start_ns:
+        return "of no length", f"{topics.EPISODE_EVENT.name} at {episode.start_ns} ns: it ends when it starts"
+    if episode.backwards:
+        return "stamps going back", "; ".join(episode.backwards)
+    return None
+
+
+def left_out_text(rows: AlignedEpisode) -> str:
+    """How many rows were left out, and because of which topics."""
+    streams = ", ".join(f"{topic} {count}" for topic, count in sorted(rows.left_out.items()))
+    return f"{rows.anchors - len(rows.stamp_ns)} of {rows.anchors} rows left out ({streams or 'no anchors'})"
+
+
+def _columns(episode: BagEpisode) -> dict[str, Any]:
+    start, end = episode.start, episode.end
+    assert end is not None
+    return {
+        "episode_id": start.episode_id,
+        "bag": episode.bag.name,
+        "task": start.task,
+        "stage": start.stage,
+        "kind": start.kind,
+        "outcome": end.outcome,
+        "pair": start.pair_id,
+        "policy": start.policy_id,
+        "operator": start.operator_name,
+        "seed": int(start.seed),
+        "gaps": list(episode.gaps),
+    }
+
+
+def _report(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]:
+    assert episode.end is not None
+    return {
+        "episode_id": episode.start.episode_id,
+        "bag": episode.bag.name,
+        "reason": episode.end.reason,
+        "anchors": rows.anchors,
+        "missing_anchors": rows.missing_anchors,
+        "rows": len(rows.stamp_ns),
+        "left_out": rows.left_out,
+        "dropped": list(rows.dropped),
+        "gaps": list(episode.gaps),
+        "worst_error_ms": {topic: round(1e3 * error, 3) for topic, error in rows.worst_error_s.items()},
+        "error_counts": rows.error_counts,
+    }
