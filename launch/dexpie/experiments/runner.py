@@ -17,6 +17,7 @@ from dexpie_core.errors import DexpieError
 from dexpie_training.serial import write_json
 
 POLL_S, STOP_S = 0.2, 60.0
+DEXPIE = (sys.executable, "-P", "-m", "dexpie")
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Runner:
     steps: Sequence[Step]
     code_version: str
     workers: int
+    program: Sequence[str] = DEXPIE
     stream: TextIO = field(default_factory=lambda: sys.stderr)
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ class Runner:
         self._say("", step.name, "dexpie " + " ".join(arguments))
         with self._log(step).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "dexpie", *arguments],
+                [*self.program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

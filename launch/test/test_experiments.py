@@ -1,0 +1,139 @@
+"""Experiments: order and keys of the steps, and a runner that takes up what was interrupted."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dexpie.experiments.budgets import budget
+from dexpie.experiments.pipelines import Experiment
+from dexpie.experiments.runner import Runner
+from dexpie.experiments.steps import Step, keys, makespan_s, ready
+from dexpie_core.errors import DexpieError, UsageError
+
+# Writes its arguments to the file after --out; fails where one of them says so.
+PROGRAM = """
+import pathlib, sys
+words = sys.argv[1:]
+out = pathlib.Path(words[words.index("--out") + 1])
+if "fail" in words: sys.exit("this one fails")
+calls = out.with_name(out.name + ".calls")
+calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+if "hang" in words and len(calls.read_text()) == 1:
+    import signal; print("hanging", flush=True); signal.pause()
+out.write_text(" ".join(words))
+"""
+A = Step("a", ("make", "--out", "{out}"), estimate_s=2.0)
+B = Step("b", ("use", "{a}", "--out", "{out}"), estimate_s=3.0)
+C = Step("c", ("use", "{a}", "more", "--out", "{out}"), estimate_s=4.0)
+D = Step("d", ("join", "{b}", "--out", "{out}"), after=("c",), estimate_s=1.0)
+
+
+def test_what_a_step_needs_comes_first_and_time_adds_up_along_the_longest_way() -> None:
+    steps = (A, B, C, D)
+    assert [s.name for s in ready(steps, (), ())] == ["a"]
+    assert [s.name for s in ready(steps, {"a"}, {"b"})] == ["c"]
+    assert ready(steps, {"a", "b"}, {"c"}) == []
+    assert makespan_s(steps, (), 2) == 2.0 + 4.0 + 1.0 and makespan_s(steps, (), 1) == 10.0
+    assert makespan_s(steps, {"a", "c"}, 2) == 4.0
+    with pytest.raises(DexpieError, match="step b stands before a"):
+        keys((B, A), "1")
+
+
+def test_a_key_changes_with_arguments_inputs_and_code_alone() -> None:
+    plain = keys((A, B, C, D), "1")
+    assert keys((A, C, B, D), "1") == plain and len(set(plain.values())) == 4
+    other = keys((Step("a", ("make", "--seed", "1", "--out", "{out}")), B, C, D), "1")
+    assert all(other[name] != plain[name] for name in "abcd")
+    elsewhere = keys((A, Step("b", (*B.arguments, "x")), C, D), "1")
+    assert [name for name in "abcd" if elsewhere[name] != plain[name]] == ["b", "d"]
+    assert not set(keys((A,), "2").values()) & set(plain.values())
+
+
+@pytest.mark.parametrize("name", ["improvement", "async", "staged"])
+def test_every_experiment_ends_in_a_report_of_every_arm(name: str) -> None:
+    experiment = Experiment(name, "drawer", budget("smoke", "drawer"), seeds=2, iterations=3)  # type: ignore[arg-type]
+    steps = experiment.steps()
+    found = keys(steps, "1")
+    assert len(found) == len(steps)
+    assert all(experiment.report(arm, seed) in found for arm in experiment.arms for seed in (0, 1))
+    unknown = [
+        s.name for s in steps if "{" in " ".join(s.arguments).replace("{out}", "") and not s.inputs(found)
+    ]
+    assert unknown == []
+
+
+def test_arms_differ_in_what_is_compared_and_in_nothing_else() -> None:
+    by_name = {s.name: s for s in Experiment("async", "lid", budget("cpu", "lid"), 1).steps()}
+    sync, asynchronous = by_name["rollouts-sync.0"].arguments, by_name["rollouts-async.0"].arguments
+    assert [(a, b) for a, b in zip(sync, asynchronous, strict=True) if a != b] == [("sync", "async")]
+    evaluations = [by_name[f"evaluate.{arm}.0"].arguments for arm in ("sync", "async")]
+    assert [word for word in evaluations[0] if word not in evaluations[1]] == ["{sync.0}"]
+    by_name = {s.name: s for s in Experiment("staged", "lid", budget("cpu", "lid"), 1).steps()}
+    initial, staged = by_name["rollouts-initial.0"].arguments, by_name["rollouts-staged.0"].arguments
+    assert [(a, b) for a, b in zip(initial, staged, strict=True) if a != b] == [("initial", "staged")]
+
+
+def test_replicates_and_rounds_start_from_states_of_their_own() -> None:
+    steps = Experiment("improvement", "bottle", budget("cpu", "bottle"), 3, iterations=2).steps()
+    first = [
+        int(s.arguments[s.arguments.index("--seed") + 1]) for s in steps if s.name.startswith("rollouts")
+    ]
+    assert (
+        len(set(first)) == 6
+        and min(b - a for a, b in zip(sorted(first), sorted(first)[1:], strict=False)) >= 61
+    )
+    assert all(1000 <= seed < 10_000 - 61 for seed in first)  # clear of demonstrations and evaluations
+
+
+def test_an_unknown_task_is_refused() -> None:
+    with pytest.raises(UsageError, match="--task cup: not a choice; choose from bottle, drawer, lid"):
+        budget("cpu", "cup")
+
+
+def runner(out: Path, *steps: Step, code: str = "1") -> Runner:
+    return Runner(out, steps, code, 2, (sys.executable, "-c", PROGRAM), io.StringIO())
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+    first = runner(tmp_path, A, B, C, D)
+    first.run()
+    again = runner(tmp_path, A, B, C, D)
+    assert again.estimate_s() == 0.0
+    again.run()
+    assert all(Path(place + ".calls").read_text() == "x" for place in again.places.values())
+    assert Path(again.places["d"]).read_text().split()[:2] == ["join", again.places["b"]]
+    assert runner(tmp_path, A, B, C, D, code="2").done() == set()
+
+
+def test_a_step_that_fails_is_named_with_its_last_words_and_those_before_it_stay(tmp_path: Path) -> None:
+    broken = Step("b", ("use", "{a}", "fail", "--out", "{out}"))
+    with pytest.raises(DexpieError, match=r"step b ended with status 1: this one fails \(log: .*\.log\)"):
+        runner(tmp_path, A, broken).run()
+    assert runner(tmp_path, A, broken).done() == {"a"}
+
+
+def test_an_interrupted_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
+    script = (
+        "import sys, io, pathlib; sys.path.insert(0, sys.argv[2]); import test_experiments as t\n"
+        "hanging = t.Step('b', ('use', '{a}', 'hang', '--out', '{out}'))\n"
+        "t.runner(pathlib.Path(sys.argv[1]), t.A, hanging).run()"
+    )
+    arguments = [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
+    hanging = Step("b", ("use", "{a}", "hang", "--out", "{out}"))
+    log = Path(runner(tmp_path, A, hanging).places["b"] + ".log")
+    while not (log.exists() and b"hanging" in log.read_bytes()):
+        assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    resumed = runner(tmp_path, A, hanging)
+    assert resumed.done() == {"a"}
+    resumed.run()
+    assert Path(resumed.places["a"] + ".calls").read_text() == "x"
+    assert Path(resumed.places["b"] + ".calls").read_text() == "xx"
