@@ -21,8 +21,19 @@ os.environ.setdefault(
 )
 
 
-# Tests of these folders compute; the others start processes, open sockets or keep time, and want the machine.
-COMPUTING = ("src/dexpie_core", "src/dexpie_sim", "src/dexpie_bags", "training")
+# These compute; the others start processes, open sockets or keep time, and want the machine.
+COMPUTING = (
+    "src/dexpie_core",
+    "src/dexpie_sim",
+    "src/dexpie_bags",
+    "training",
+    "launch/test/test_bag_tools.py",
+    "launch/test/test_collection_folder.py",
+    "launch/test/test_evaluate.py",
+    "launch/test/test_plot_values.py",
+    "src/dexpie_hardware/test/test_hw_ur5_interpolator.py",
+    "src/dexpie_hardware/test/test_hw_vive_tracking.py",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

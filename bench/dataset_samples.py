@@ -28,7 +28,7 @@ def picture(seed: int, size: tuple[int, int] = (480, 640)) -> np.ndarray:
 
 
 def jpeg_bag(path: Path, seconds: float, seed: int) -> Path:
-    """One episode: two JPEG streams and commands of 25 Hz, arm and hand of 50 Hz, tracker and glove beside."""
+    """One episode: two JPEG streams and commands of 25 Hz, arm and hand of 50 Hz, the tracker beside."""
     path.parent.mkdir(parents=True, exist_ok=True)
     jpegs = [
         cv2.imencode(".jpg", picture(100 * seed + i), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
@@ -52,8 +52,8 @@ def jpeg_bag(path: Path, seconds: float, seed: int) -> Path:
             out[topics.HAND_STATE.name] = messages.hand_state(make, np.ones(6), np.zeros(6), now_ns)
         if tick % 4 == 0:
             out[topics.EXECUTED_ACTION.name] = make(
-                topics.EXECUTED_ACTION.type, header=messages.header(make, now_ns), tick=tick // 4, mode=3, source=2,
-                pose=messages.pose(make, T), hand=np.ones(6),
+                topics.EXECUTED_ACTION.type, header=messages.header(make, now_ns), tick=tick // 4, mode=3,
+                source=2, pose=messages.pose(make, T), hand=np.ones(6),
             )  # fmt: skip
             for number, camera in enumerate(topics.CAMERAS):
                 jpeg = jpegs[(tick // 4 + number) % PICTURES]

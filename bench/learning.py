@@ -9,8 +9,11 @@ from measure import Result, faster, median_pair
 
 from dexpie_core import se3
 from dexpie_core.action_space import pack, relative_from_absolute
+from dexpie_training.config import ACTOR_PRESETS, ActorConfig, ConditionConfig
 from dexpie_training.dataset import Dataset, Windows
 from dexpie_training.diffusion import Diffusion, DiffusionConfig
+from dexpie_training.models.actor import Actor
+from dexpie_training.models.encoders import ObservationBatch
 from dexpie_training.models.unet1d import ConditionalUnet1d, UnetConfig
 
 HORIZON, ACTION_DIM, CONDITION_DIM, PREFIX = 24, 15, 64, 4
@@ -47,6 +50,48 @@ def chunk_sampling() -> Result:
     torch.testing.assert_close(ours(), theirs(), atol=1e-4, rtol=1e-4)
     mine, other = median_pair(ours, theirs, rounds=5)
     return faster("chunk_sampling", mine, "diffusers DDIMScheduler", other, "10 steps, one thread, float32")
+
+
+def sampler() -> Result:
+    """Guided sampling of one chunk: both halves in one batch and fused, against two calls and diffusers."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    preset = ACTOR_PRESETS["small"]
+    condition = ConditionConfig("continuous", dim=preset.condition_dim)
+    actor = Actor(ActorConfig(unet=preset.unet, diffusion=preset.diffusion, condition=condition)).eval()
+    scheduler = DDIMScheduler(
+        num_train_timesteps=50, beta_schedule="squaredcos_cap_v2", prediction_type="sample", clip_sample=True
+    )
+    scheduler.set_timesteps(actor.diffusion.config.sample_steps)
+    noise, prefix = torch.randn(1, HORIZON, ACTION_DIM), 0.5 * torch.rand(1, PREFIX, ACTION_DIM)
+    mask = torch.zeros(1, HORIZON, dtype=torch.bool)
+    mask[:, :PREFIX] = True
+    q, hand = torch.zeros(1, 6), torch.full((1, 6), 0.5)
+    pose = torch.tensor([[0.4, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]])
+    observed, beta = ObservationBatch(q, pose, hand), condition.guidance
+
+    @torch.inference_mode()
+    def ours():
+        return actor.sample(observed, noise, prefix)
+
+    @torch.inference_mode()
+    def theirs():
+        features, one = actor.encoder(observed), torch.ones(1)
+        null = actor.denoiser(features, one, torch.tensor([True]))
+        best = actor.denoiser(features, one, torch.tensor([False]))
+        x, given = noise.clone(), actor.normaliser.normalise(prefix)
+        for step in scheduler.timesteps:
+            x[:, :PREFIX] = given
+            plain = null(x, step[None], mask)
+            x = scheduler.step(plain + beta * (best(x, step[None], mask) - plain), step, x).prev_sample
+        x[:, :PREFIX] = given
+        return actor.normaliser.denormalise(x)
+
+    torch.testing.assert_close(ours(), theirs(), atol=1e-3, rtol=1e-3)
+    mine, other = median_pair(ours, theirs, rounds=5)
+    return faster(
+        "sampler", mine, "diffusers, two passes", other, "guided, small preset, one thread, float32"
+    )
 
 
 def training_batches() -> Result:

@@ -19,6 +19,7 @@ BENCHMARKS = {  # name of the function: its module, imported when it runs
     "prefix_re_reference": "kinematics",
     "executor_tick": "schedule",
     "chunk_sampling": "learning",
+    "sampler": "learning",
     "training_batches": "learning",
     "label": "critic",
     "critic_epoch": "critic",
@@ -34,6 +35,8 @@ BENCHMARKS = {  # name of the function: its module, imported when it runs
     "servo_loop": "servo",
     "hand_cycle": "hand",
     "takeover_latency": "takeover",
+    "inference_latency": "inference_latency",
+    "asynchronous": "asynchronous",
 }
 
 

@@ -167,7 +167,8 @@ _COMMON: tuple[_Entry, ...] = (
     ),
     _Entry(
         "dexpie_policy", "policy_node", "policy_inference",
-        lambda o: {"policy": o.policy}, lambda o: bool(o.policy),
+        lambda o: {"policy": o.policy, "task": o.task, "synchronous": o.inference == "sync"},
+        lambda o: bool(o.policy),
     ),
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,21 @@ def test_inspect_shows_episodes_and_rates(bags: Path, capsys: pytest.CaptureFixt
     text = capsys.readouterr().out
     action = next(line for line in text.splitlines() if line.startswith("/executor/action"))
     assert action.split()[3:5] == ["25.00", "40.0"]
+
+
+def test_a_broken_bag_ends_with_status_1_and_the_others_become_a_whole_dataset(
+    bags: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "bags", tmp_path / "dataset"
+    shutil.copytree(bags, folder)
+    broken = recorded_episodes(folder)[1].bag
+    (file,) = broken.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[:2000])
+    assert cli.run(["convert", str(folder), "--out", str(out), "--jobs", "1"]) == 1
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-1].startswith(f"dexpie: {out} is whole, but") and str(broken) in told.err
+    assert cli.run(["inspect", str(out), "--verify", "--pictures", str(tmp_path / "pictures")]) == 0
+    text = capsys.readouterr().out
+    assert "verified: no fault found" in text and "/executor/action" in text
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["alignment.png", "modes.png"]
+    assert cli.run(["inspect", str(out), str(bags), "--pictures", str(tmp_path / "no")]) == 2

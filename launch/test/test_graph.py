@@ -28,7 +28,8 @@ def test_the_simulated_graph_without_a_policy() -> None:
 def test_a_policy_brings_its_node(tmp_path: Path) -> None:
     options = GraphOptions(policy=str(tmp_path))
     assert names(options) == (*SIM, "policy_inference")
-    assert dict(build_graph(options)[-1].parameters) == {"policy": str(tmp_path)}
+    parameters = dict(build_graph(options)[-1].parameters)
+    assert parameters == {"policy": str(tmp_path), "task": "bottle", "synchronous": False}
 
 
 def test_cameras_and_operator_can_be_left_out() -> None:

@@ -102,6 +102,13 @@ def run_convert(options: ConvertOptions, progress: Progress | None = None) -> Co
     Damaged bags and episodes are left out and told in the report; finished parts of a conversion that was cut
     short lie in `.<out>.parts` and are taken up again.
     """
+    try:
+        return _convert(options, progress)
+    except OSError as error:
+        raise DexpieError(f"--out {options.out}: {error}; the same command goes on from here") from error
+
+
+def _convert(options: ConvertOptions, progress: Progress | None) -> ConvertReport:
     began = time.monotonic()
     remap = parse_remap(options.remap)
     settings = _settings(options.alignment, remap)

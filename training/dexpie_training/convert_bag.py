@@ -19,7 +19,8 @@ from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode, AlignmentConfig, MissingStreamError, align
 from dexpie_training.bag_episodes import BagEpisode, episodes_of
 from dexpie_training.dataset_writer import DatasetWriter, file_sha256
-from dexpie_training.pictures import frozen_runs, keep_rows, write_frames
+from dexpie_training.episode_account import columns_of, fault_of, left_out_text, report_of, skip_reason
+from dexpie_training.pictures import Fault, fault_runs, frozen_runs, keep_rows, write_frames
 
 PART_FILE: Final = "part.json"
 ROWS_FOLDER: Final = "rows"
@@ -108,7 +109,7 @@ def bag_hash(bag: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Taken:
     """An episode whose rows are in the part."""
 
@@ -147,6 +148,21 @@ class _Part:
         if not found:
             self._left_out("", "bags without an episode", "")
             self._record.remarks.append(f"{self._bag}: no episode starts or ends in it")
+        self._check_layout()
+
+    def _check_layout(self) -> None:
+        """Leave out episodes without a stream that another one of the bag has."""
+        cameras = {camera for taken in self._taken for camera in taken.rows.images}
+        states = {taken.rows.state is not None for taken in self._taken}
+        for taken in list(self._taken):
+            missing = [topics.compressed_image(c).name for c in sorted(cameras - set(taken.rows.images))]
+            missing += [topics.SCENE_STATE.name] if True in states and taken.rows.state is None else []
+            if missing:
+                self._taken.remove(taken)
+                name, reason = taken.columns["episode_id"], "without a needed stream"
+                detail = f"topic {', '.join(missing)} has no messages in it"
+                self._left_out(name, reason, detail)
+                self._record.damage.append(f"{self._bag}: episode {name}: left out, {reason}: {detail}")
 
     def _left_out(self, episode_id: str, reason: str, detail: str, where: str = "") -> None:
         self._record.left_out.append({"episode_id": episode_id, "reason": reason, "detail": detail})
@@ -158,11 +174,11 @@ class _Part:
         self._record.damage.append(f"{episode.where}: left out, {reason}: {detail}")
 
     def _take(self, episode: BagEpisode) -> None:
-        reason, detail = _skip_reason(episode)
+        reason, detail = skip_reason(episode)
         if reason:
             self._left_out(episode.start.episode_id, reason, detail, episode.where)
             return
-        fault = _fault(episode)
+        fault = fault_of(episode)
         if fault:
             self._damaged(episode, *fault)
             return
@@ -177,13 +193,13 @@ class _Part:
         if len(rows.stamp_ns) == 0:
             self._damaged(episode, "without rows", left_out_text(rows))
             return
-        self._taken.append(_Taken(_columns(episode), rows, _report(episode, rows)))
+        self._taken.append(_Taken(columns_of(episode), rows, report_of(episode, rows)))
         self._record.remarks += [f"{episode.where}: {gap}" for gap in episode.gaps]
         if rows.left_out:
             self._record.remarks.append(f"{episode.where}: {left_out_text(rows)}")
 
     def _write(self, reader: BagReader, writer: DatasetWriter) -> None:
-        cameras = [c for c in topics.CAMERAS if all(c in taken.rows.images for taken in self._taken)]
+        cameras = list(self._taken[0].rows.images)
         if cameras:
             self._write_frames(reader, writer.folder, cameras)
         for taken in self._taken:
@@ -209,10 +225,10 @@ class _Part:
             span = slice(first, first + len(taken.rows.stamp_ns))
             first = span.stop
             checksums = {c: told.checksums[c][span] for c in cameras}
-            unusable = {
-                f.row - span.start: (f.camera, f.why) for f in told.faults if span.start <= f.row < span.stop
-            }
-            keep[span] = self._check_pictures(taken, checksums, unusable)
+            faults = [
+                replace(f, row=f.row - span.start) for f in told.faults if span.start <= f.row < span.stop
+            ]
+            keep[span] = self._check_pictures(taken, checksums, faults)
             if keep[span].any():
                 kept_episodes.append(_kept(taken, keep[span]))
         if not keep.all():
@@ -221,19 +237,19 @@ class _Part:
         self._taken = kept_episodes
 
     def _check_pictures(
-        self, taken: _Taken, checksums: dict[str, NDArray[np.int64]], unusable: dict[int, tuple[str, str]]
+        self, taken: _Taken, checksums: dict[str, NDArray[np.int64]], faults: list[Fault]
     ) -> NDArray[np.bool_]:
         """Rows whose pictures can be used; what is wrong with the others goes to report and damage."""
         rows, where = taken.rows, f"{self._bag}: episode {taken.columns['episode_id']}"
         keep = np.ones(len(rows.stamp_ns), dtype=bool)
-        runs = [(slice(row, row + 1), camera, why) for row, (camera, why) in sorted(unusable.items())]
+        runs = fault_runs(faults)
         for camera, sums in checksums.items():
             frozen = frozen_runs(sums, rows.stamp_ns, rows.tcp_pose[:, :3])
             runs += [(run, camera, "the camera is frozen, the arm moves") for run in frozen]
         for run, camera, why in runs:
             topic = topics.compressed_image(camera).name
             first_ns, last_ns = int(rows.stamp_ns[run][0]), int(rows.stamp_ns[run][-1])
-            count = run.stop - run.start
+            count = int(keep[run].sum())  # those that another camera has not cost already
             keep[run] = False
             self._record.damage.append(f"{where}: {topic} at {first_ns} ns: {why}; {count} rows left out")
             taken.report["dropped"].append(
@@ -253,67 +269,3 @@ def _kept(taken: _Taken, keep: NDArray[np.bool_]) -> _Taken:
 
 def _detail(episode: BagEpisode, error: DexpieError) -> str:
     return str(error).removeprefix(f"{episode.where}: ")
-
-
-def _skip_reason(episode: BagEpisode) -> tuple[str, str]:
-    """Why a sound episode is not wanted, and the detail; empty where it is."""
-    if not episode.started:
-        return "without a start", "the recording began after it"
-    if episode.end is None:
-        return "without an end", "the recording ends before it"
-    return ("discarded", episode.end.reason) if episode.end.outcome == "discard" else ("", "")
-
-
-def _fault(episode: BagEpisode) -> tuple[str, str] | None:
-    """What is broken in an episode, as a reason and its detail."""
-    if episode.overlapped_by:
-        return (
-            "overlapping",
-            f"{topics.EPISODE_EVENT.name}: episode {episode.overlapped_by} starts before its end",
-        )
-    if episode.end_ns <= episode.start_ns:
-        return "of no length", f"{topics.EPISODE_EVENT.name} at {episode.start_ns} ns: it ends when it starts"
-    if episode.backwards:
-        return "stamps going back", "; ".join(episode.backwards)
-    return None
-
-
-def left_out_text(rows: AlignedEpisode) -> str:
-    """How many rows were left out, and because of which topics."""
-    streams = ", ".join(f"{topic} {count}" for topic, count in sorted(rows.left_out.items()))
-    return f"{rows.anchors - len(rows.stamp_ns)} of {rows.anchors} rows left out ({streams or 'no anchors'})"
-
-
-def _columns(episode: BagEpisode) -> dict[str, Any]:
-    start, end = episode.start, episode.end
-    assert end is not None
-    return {
-        "episode_id": start.episode_id,
-        "bag": episode.bag.name,
-        "task": start.task,
-        "stage": start.stage,
-        "kind": start.kind,
-        "outcome": end.outcome,
-        "pair": start.pair_id,
-        "policy": start.policy_id,
-        "operator": start.operator_name,
-        "seed": int(start.seed),
-        "gaps": list(episode.gaps),
-    }
-
-
-def _report(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]:
-    assert episode.end is not None
-    return {
-        "episode_id": episode.start.episode_id,
-        "bag": episode.bag.name,
-        "reason": episode.end.reason,
-        "anchors": rows.anchors,
-        "missing_anchors": rows.missing_anchors,
-        "rows": len(rows.stamp_ns),
-        "left_out": rows.left_out,
-        "dropped": list(rows.dropped),
-        "gaps": list(episode.gaps),
-        "worst_error_ms": {topic: round(1e3 * error, 3) for topic, error in rows.worst_error_s.items()},
-        "error_counts": rows.error_counts,
-    }

@@ -1,11 +1,18 @@
 """Where the bags of a conversion are worked on: this machine's processes, or a Ray or Dask cluster."""
 
+import ctypes
 import importlib
 import multiprocessing
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import cv2
 
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training.convert_bag import BagTask, convert_bag
@@ -32,17 +39,37 @@ def _serial(tasks: Sequence[BagTask], tick: Tick) -> Iterator[tuple[int, str]]:
         yield position, convert_bag(task, tick)
 
 
-_bytes_read: Any = None
+class _Cancelled(Exception):
+    """The command was interrupted: the bag in hand is dropped."""
 
 
-def _share(counter: Any) -> None:
-    global _bytes_read
-    _bytes_read = counter
+@dataclass
+class _Worker:
+    """What a worker process knows of itself."""
+
+    bytes_read: Any = None
+    cancelled: Any = None
+
+
+_worker = _Worker()
+_PR_SET_PDEATHSIG = 1
+
+
+def _initialise(parent: int, bytes_read: Any, cancelled: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which cancels
+    if sys.platform == "linux":  # a worker does not outlive its parent
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+    _worker.bytes_read, _worker.cancelled = bytes_read, cancelled
+    cv2.setNumThreads(1)
 
 
 def _count(count: int) -> None:
-    with _bytes_read.get_lock():
-        _bytes_read.value += count
+    if _worker.cancelled.is_set():
+        raise _Cancelled
+    with _worker.bytes_read.get_lock():
+        _worker.bytes_read.value += count
 
 
 def _counted(task: BagTask) -> str:
@@ -51,8 +78,9 @@ def _counted(task: BagTask) -> str:
 
 def _processes(tasks: Sequence[BagTask], jobs: int, tick: Tick) -> Iterator[tuple[int, str]]:
     context = multiprocessing.get_context("spawn")
-    counter, told = context.Value("q", 0), 0
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _share, (counter,))
+    counter, cancelled, told = context.Value("q", 0), context.Event(), 0
+    shared = (os.getpid(), counter, cancelled)
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), context, _initialise, shared)
     try:
         under_way = {pool.submit(_counted, task): position for position, task in enumerate(tasks)}
         while under_way:
@@ -67,6 +95,7 @@ def _processes(tasks: Sequence[BagTask], jobs: int, tick: Tick) -> Iterator[tupl
             "command goes on; --jobs 1 needs the least"
         ) from error
     finally:
+        cancelled.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -46,7 +46,7 @@ def describe_dataset(path: Path) -> str:
             "length",
             "{:.1f} to {:.1f} s, median {:.1f} s".format(*np.quantile(lengths / rate, [0, 1, 0.5])),
         ),
-        ("human", f"{100 * dataset.intervention.mean():.0f} % of the rows"),
+        ("human", _interventions(dataset)),
         ("cameras", cameras),
         ("state", state),
         ("left out", _left_out(meta)),
@@ -55,6 +55,7 @@ def describe_dataset(path: Path) -> str:
             f"worst {_worst(meta)}; actions shifted by {meta['alignment']['action_offset_rows']} rows",
         ),
         ("bags", f"{len(meta['bags'])}, {_megabytes(sum(b['bytes'] for b in meta['bags']))}"),
+        ("damage", "; ".join(line for bag in meta["bags"] for line in bag.get("damage", ())) or "none"),
     ]
     return _table(lines)
 
@@ -114,6 +115,16 @@ def _critic_lines(checkpoint: Checkpoint) -> list[tuple[str, str]]:
         ("sees", f"encoder {config.encoder}, proprioception {', '.join(config.proprioception)}"),
         ("returns", f"longest episode {returns.max_length_steps} steps, failures {returns.failure_return}"),
     ]
+
+
+def _interventions(dataset: Dataset) -> str:
+    begins = np.flatnonzero(np.diff(dataset.intervention.astype(np.int8), prepend=0) == 1)
+    rollouts = [i for i, e in enumerate(dataset.episodes) if e["kind"] == "rollout"]
+    taken_over = np.unique(dataset.episode[begins])
+    return (
+        f"{100 * dataset.intervention.mean():.0f} % of the rows; an operator took over in "
+        f"{len(np.intersect1d(taken_over, rollouts))} of {len(rollouts)} rollouts"
+    )
 
 
 def _table(lines: list[tuple[str, str]]) -> str:

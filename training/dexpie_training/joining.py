@@ -70,12 +70,15 @@ def join(
 ) -> Joined:
     """Write the episodes of the old dataset's other bags as they are, then those of `parts` after the edits.
 
-    An episode that is there twice, or whose cameras or simulated state differ from those before, is left out.
+    A bag whose content has changed since replaces what it was. An episode that is there twice, or whose
+    cameras or simulated state differ from those before, is left out.
     """
     joining = _Joining(writer, curator or Curator())
     given = {part.record.sha256 for part in parts}
+    paths = {part.record.path for part in parts}
     for sha256, known in old.items():
-        if sha256 not in given:
+        replaced = known.record.path in paths or not known.record.episodes
+        if sha256 not in given and not replaced:
             joining.add_known(known, edited=False)
     for part in parts:
         if part.record.sha256 in joining.seen:

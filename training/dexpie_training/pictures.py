@@ -3,7 +3,7 @@
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +150,18 @@ def frozen_runs(checksums: Ints, stamp_ns: Ints, position_m: NDArray[np.float64]
 
 FROZEN_S: Final = 0.5
 FROZEN_M: Final = 0.02
+
+
+def fault_runs(faults: Sequence[Fault]) -> list[tuple[slice, str, str]]:
+    """Faults of one episode in runs of neighbouring rows: rows, camera and why."""
+    runs: list[tuple[slice, str, str]] = []
+    for fault in sorted(faults, key=lambda f: (f.camera, f.row)):
+        row, camera, why = fault.row, fault.camera, fault.why
+        if runs and runs[-1][1:] == (camera, why) and runs[-1][0].stop == row:
+            runs[-1] = (slice(runs[-1][0].start, row + 1), camera, why)
+        else:
+            runs.append((slice(row, row + 1), camera, why))
+    return runs
 
 
 def keep_rows(file: Path, keep: NDArray[np.bool_]) -> None:

@@ -86,6 +86,11 @@ class LoadedPolicy:
         """Identity that is recorded with every episode."""
         return self.info.policy_id
 
+    @property
+    def actor(self) -> Actor:
+        """The network, in evaluation mode."""
+        return self._actor
+
     def reset(self, seed: int) -> None:
         """Start a new sequence of chunks; equal seeds and observations give equal chunks."""
         self._generator.manual_seed(seed)

@@ -21,6 +21,7 @@ from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training.alignment import AlignmentConfig, nearest, thin_to_rate
 from dexpie_training.convert import ConvertOptions, run_convert
 from dexpie_training.dataset import Dataset, Windows, split_episodes
+from dexpie_training.interpolation import bracket
 from dexpie_training.methods import ROWS_OF
 
 
@@ -63,6 +64,42 @@ def test_images_anchor_the_rows(tmp_path: Path) -> None:
     np.testing.assert_allclose(dataset.frames["wrist"][:, 100, 100, 1], 8 * np.arange(12), atol=2)
     report = dataset.meta["report"][0]
     assert report["worst_error_ms"]["/executor/action"] == pytest.approx(3.0)
+
+
+def test_picture_and_numbers_of_a_row_are_of_the_same_tick(tmp_path: Path) -> None:
+    """Negative: frames shifted by one row would show the tick before or after the joints and the command."""
+    recipe = Recipe(ticks=20, images=True, missing_state=(7,))
+    dataset = convert(tmp_path, write_bag(tmp_path / "bag", recipe))
+    ticks = np.r_[0:7, 8:20]
+    for camera in ("front", "wrist"):
+        shown = dataset.frames[camera][:, 100, 100, 0] / 8
+        assert np.abs(shown - ticks).max() < 0.5 < np.abs(shown[1:] - ticks[:-1]).min()
+    np.testing.assert_allclose(dataset.arm_q[:, 0], 0.01 * ticks, atol=1e-12)
+    np.testing.assert_allclose(dataset.action, [action_of(recipe, tick) for tick in ticks], atol=1e-12)
+
+
+def test_interpolated_measurements_lie_between_two_messages(tmp_path: Path) -> None:
+    """Pictures 3 ms after a tick: a share of 3/40 of the next message, by hand."""
+    recipe = Recipe(ticks=12, images=True)
+    bag = write_bag(tmp_path / "bag", recipe)
+    rules = {"joints": "interpolated", "tcp": "interpolated", "hand": "interpolated", "tolerance_s": 0.05}
+    dataset = convert(tmp_path, bag, **rules)
+    np.testing.assert_allclose(dataset.arm_q[4], np.full(6, 0.04 + 0.01 * 3 / 40), atol=1e-12)
+    before, after = action_of(recipe, 3), action_of(recipe, 4)
+    share = 3 / 40
+    np.testing.assert_allclose(dataset.hand_q[4], before[9:] + share * (after[9:] - before[9:]), atol=1e-12)
+    np.testing.assert_allclose(
+        dataset.tcp_pose[4, :3], before[:3] + share * (after[:3] - before[:3]), atol=1e-12
+    )
+    angle = 0.3 * (3 + share) / 20  # a turn about z that is linear in the tick
+    np.testing.assert_allclose(dataset.tcp_pose[4, 3:5], [np.cos(angle), np.sin(angle)], atol=1e-12)
+    assert dataset.meta["alignment"]["tcp"] == "interpolated"
+
+
+def test_the_message_on_both_sides_of_an_anchor() -> None:
+    before, after, share = bracket(np.array([-5, 0, 4, 10, 15, 99]), np.array([0, 10, 20]))
+    assert before.tolist() == [0, 0, 0, 1, 1, 2] and after.tolist() == [0, 0, 1, 1, 2, 2]
+    np.testing.assert_allclose(share, [0, 0, 0.4, 0, 0.5, 0])
 
 
 def test_images_can_be_left_out(tmp_path: Path) -> None:

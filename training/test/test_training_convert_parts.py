@@ -1,7 +1,10 @@
 """Who works on the bags, in which order and how often it is cut short does not change a byte."""
 
+import errno
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +15,10 @@ import numpy as np
 import pytest
 from synthetic_bags import Recipe, write_bag, write_bags
 
-from dexpie_core.errors import UsageError
+from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training import convert_bag, engines
 from dexpie_training.alignment import AlignmentConfig
-from dexpie_training.convert import ConvertOptions, run_convert
+from dexpie_training.convert import ConvertOptions, ConvertProgress, run_convert
 from dexpie_training.dataset import Dataset
 from dexpie_training.dataset_writer import put_in_place
 
@@ -89,6 +92,23 @@ def test_bags_are_added_where_only_new_ones_are_given(bags: Path, tmp_path: Path
         run_convert(ConvertOptions((bags,), out, AlignmentConfig(action_offset_rows=1), jobs=1))
 
 
+def test_a_bag_that_was_mended_replaces_what_it_was(bags: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "bags", tmp_path / "dataset"
+    write_bag(folder / "a", Recipe(ticks=6, images=True, seed=1))
+    write_bag(folder / "b", Recipe(ticks=6, images=True, seed=2))
+    broken = next((folder / "b").glob("*.mcap"))
+    content = broken.read_bytes()
+    broken.write_bytes(content[:999])
+    assert len(run_convert(ConvertOptions((folder,), out, jobs=1)).damage) == 1
+    broken.write_bytes(content)
+    report = run_convert(ConvertOptions((folder,), out, jobs=1))
+    assert (report.bags, report.episodes, report.damage) == (2, 2, ())
+    shutil.rmtree(folder / "a")
+    write_bag(folder / "a", Recipe(ticks=9, images=True, seed=3))
+    assert run_convert(ConvertOptions((folder,), out, jobs=1)).episodes == 2
+    assert Dataset.open(out).lengths.tolist() == [9, 6]
+
+
 def test_a_bag_given_twice_counts_once(bags: Path, tmp_path: Path) -> None:
     (tmp_path / "copy").symlink_to(bags / "episode_000")
     both = (bags / "episode_000", tmp_path / "copy")
@@ -132,6 +152,35 @@ def test_a_killed_conversion_goes_on(
     assert [bag.name for bag in read] == ["episode_003", "episode_004"] and report.known_bags == 3
     assert content(out) == expected
     assert [p.name for p in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_ctrl_c_leaves_nothing_half_written_and_no_worker(
+    bags: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Interrupted while two processes work: parts are whole or not there, and the next run uses them."""
+    out = tmp_path / "dataset"
+
+    def interrupt(state: ConvertProgress) -> None:
+        if state.bags:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_convert(ConvertOptions((bags,), out, jobs=2), interrupt)
+    assert multiprocessing.active_children() == [] and not out.exists()
+    parts = list((tmp_path / ".dataset.parts").iterdir())
+    assert parts and not any(part.name.startswith(".") for part in parts)
+    report = run_convert(ConvertOptions((bags,), out, jobs=1))
+    assert report.known_bags >= 1 and content(out) == expected
+
+
+def test_a_full_disk_is_one_line(bags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(convert_bag, "write_frames", full)
+    with pytest.raises(DexpieError, match="No space left on device; the same command goes on"):
+        run_convert(ConvertOptions((bags,), tmp_path / "dataset", jobs=1))
+    assert [p.name for p in tmp_path.iterdir()] in ([], [".dataset.parts"])
 
 
 def test_a_kill_between_two_renames_loses_no_dataset(bags: Path, tmp_path: Path) -> None:

@@ -158,6 +158,31 @@ def test_rows_around_a_bad_picture_keep_their_own(tmp_path: Path) -> None:
     assert dropped["rows"] == 1 and list(dropped["why"]) == [FRONT.name]
 
 
+def test_rows_without_pictures_of_both_cameras_count_once(tmp_path: Path) -> None:
+    def edit(log: Log) -> Log:
+        for camera, numbers in (("front", (5, 6, 7)), ("wrist", (7, 8))):
+            for number in numbers:
+                spec = topics.compressed_image(camera)
+                log = changed(log, spec, number, with_field(data=np.zeros(0, np.uint8)))
+        return log
+
+    bag = edited(tmp_path / "bag", edit)
+    report = run_convert(ConvertOptions((bag,), tmp_path / "dataset", jobs=1))
+    assert len(report.damage) == 2 and "3 rows left out" in report.damage[0]
+    (told, _) = Dataset.open(tmp_path / "dataset").meta["report"]
+    assert (told["anchors"], told["rows"]) == (20, 16)
+    assert sum(run["rows"] for run in told["dropped"]) == 4
+
+
+def test_an_episode_without_the_camera_of_another_is_left_out(tmp_path: Path) -> None:
+    maker = BagMaker(tmp_path / "bag")
+    maker.episode(Recipe(ticks=6), "blind")
+    maker.episode(Recipe(ticks=6, images=True), "seeing")
+    report = run_convert(ConvertOptions((maker.write(),), tmp_path / "dataset", jobs=1))
+    assert report.episodes == 1
+    assert "episode blind: left out, without a needed stream: topic /camera/front" in report.damage[0]
+
+
 def test_a_still_scene_is_no_frozen_camera() -> None:
     stamps = np.arange(50) * PERIOD_NS
     still, moving = np.zeros((50, 3)), np.linspace([0, 0, 0], [0.1, 0, 0], 50)
@@ -216,7 +241,7 @@ def small_bag(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return file.read_bytes()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_fuzzed_bags_end_in_one_line_or_in_rows(
     small_bag: bytes, tmp_path: Path, data: st.DataObject

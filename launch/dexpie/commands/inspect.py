@@ -10,8 +10,9 @@ import tyro
 
 from dexpie.episode_tables import inspected_parts, stage_table
 from dexpie.episodes import RecordedEpisode, bags_in, episodes_of
+from dexpie.latency_breakdown import latency_text
 from dexpie.table import table
-from dexpie_core.errors import UsageError
+from dexpie_core.errors import DexpieError, UsageError
 
 if TYPE_CHECKING:
     from dexpie_bags.reader import BagSummary
@@ -23,6 +24,10 @@ class InspectOptions:
 
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Bag folders, folders of bags, dataset folders or training run folders."""
+    verify: bool = False
+    """Check bags and datasets through: hashes, shapes, finite numbers, stamps, every picture."""
+    pictures: Path | None = None
+    """Folder for pictures of a dataset: contact_sheet.png, alignment.png, modes.png."""
 
 
 def bag_text(summary: BagSummary, episodes: list[RecordedEpisode]) -> str:
@@ -36,7 +41,20 @@ def bag_text(summary: BagSummary, episodes: list[RecordedEpisode]) -> str:
         [(t.name, t.type, t.count, f"{t.rate_hz:.2f}", f"{1e3 * t.period_p50_s:.1f}",
           f"{1e3 * t.jitter_p99_s:.1f}", f"{1e3 * t.max_gap_s:.1f}") for t in summary.topics],
     )  # fmt: skip
-    return "\n\n".join([head, *inspected_parts(episodes), topics])
+    latency = latency_text(summary.path)
+    parts = [head, *inspected_parts(episodes), topics, *([latency] if latency else [])]
+    return "\n\n".join([*parts, *_alignment(summary.path)])
+
+
+def _alignment(bag: Path) -> list[str]:
+    """How well the streams of a bag's episodes fit together, where it holds what rows need."""
+    from dexpie_training.inspection_tables import HEADER, alignment_of_bag
+
+    try:
+        rows, remarks = alignment_of_bag(bag)
+    except DexpieError as error:
+        return [str(error)]
+    return [*([table(HEADER, rows)] if rows else []), *remarks]
 
 
 def bags_text(folder: Path, bags: list[Path]) -> str:
@@ -56,7 +74,11 @@ def describe(path: Path) -> str:
     if path.suffix == ".mcap":
         path = path.parent
     if is_dataset(path):
-        return describe_dataset(path)
+        from dexpie_training.inspection_tables import HEADER, alignment_of_dataset
+        from dexpie_training.schema import read_meta
+
+        rows = alignment_of_dataset(read_meta(path))
+        return "\n\n".join([describe_dataset(path), *([table(HEADER, rows)] if rows else [])])
     if is_run(path):
         return describe_run(path)
     if (path / "metadata.yaml").is_file():
@@ -69,10 +91,45 @@ def describe(path: Path) -> str:
     raise UsageError(f"{path}: is no bag, folder of bags, dataset or training run")
 
 
+def verify(path: Path) -> list[str]:
+    """What is wrong at `path`, one line each; UsageError where nothing there can be checked."""
+    from dexpie_training.inspection import is_dataset
+    from dexpie_training.verification import verify_bag, verify_dataset
+
+    if path.suffix == ".mcap":
+        path = path.parent
+    if is_dataset(path):
+        return verify_dataset(path)
+    bags = [path] if (path / "metadata.yaml").is_file() else bags_in(path) if path.is_dir() else []
+    if not bags:
+        raise UsageError(f"--verify {path}: is no bag, folder of bags or dataset")
+    return [line for bag in bags for line in verify_bag(bag)]
+
+
 def run_inspect(options: InspectOptions) -> None:
-    """Print it, a blank line between two."""
+    """Print it, a blank line between two; DexpieError where --verify finds something wrong."""
     if not options.paths:
         raise UsageError(
             "PATHS: nothing to inspect; give a bag, a folder of bags, a dataset or a training run"
         )
+    if options.pictures is not None:
+        _check_pictures(options)
     print("\n\n".join(describe(path) for path in options.paths))
+    if options.pictures is not None:
+        from dexpie_training.plots.inspection import draw_inspection
+
+        for file in draw_inspection(options.paths[0], options.pictures):
+            print(file)
+    if options.verify:
+        faults = [line for path in options.paths for line in verify(path)]
+        if faults:
+            print("\n".join(["", *faults]))
+            raise DexpieError(f"{len(faults)} faults were found (above), the first: {faults[0]}")
+        print("\nverified: no fault found")
+
+
+def _check_pictures(options: InspectOptions) -> None:
+    from dexpie_training.inspection import is_dataset
+
+    if len(options.paths) != 1 or not is_dataset(options.paths[0]):
+        raise UsageError("--pictures needs one dataset; `dexpie plot strip` draws episodes of bags")

@@ -28,14 +28,23 @@ class ObservationBuffer:
     """Keeps the newest messages of what the policy looks at, and takes the nearest of each to one time."""
 
     def __init__(
-        self, node: Node, state_names: Sequence[str], cameras: Sequence[str], tolerance_s: float
+        self,
+        node: Node,
+        state_names: Sequence[str],
+        cameras: Sequence[str],
+        tolerance_s: float,
+        image_tolerance_s: float,
     ) -> None:
         self._state_names = tuple(state_names)
         self._cameras = tuple(cameras)
-        self._tolerance_ns = round(tolerance_s * NS_PER_S)
         specs = [topics.JOINT_STATES, topics.TCP_POSE, topics.HAND_STATE]
         specs += [topics.SCENE_STATE] if self._state_names else []
-        specs += [topics.compressed_image(camera) for camera in self._cameras]
+        images = [topics.compressed_image(camera) for camera in self._cameras]
+        self._tolerance_ns = {spec.name: round(tolerance_s * NS_PER_S) for spec in specs}
+        self._tolerance_ns |= {spec.name: round(image_tolerance_s * NS_PER_S) for spec in images}
+        specs += images
+        self.worst_error_s = 0.0
+        """Largest distance of a measurement from the time of the newest observation."""
         self._streams = {spec.name: PolledSubscription(node, spec) for spec in specs}
         self._kept: dict[str, deque[tuple[int, Any]]] = {name: deque(maxlen=KEPT) for name in self._streams}
 
@@ -55,8 +64,14 @@ class ObservationBuffer:
         """Topics of which nothing has been heard."""
         return [name for name, kept in self._kept.items() if not kept]
 
+    def newest(self) -> Observation:
+        """The observation at the time of the newest TCP pose; StaleObservation as in `at`."""
+        kept = self._kept[topics.TCP_POSE.name]
+        return self.at(kept[-1][0] if kept else 0)
+
     def at(self, stamp_ns: int) -> Observation:
         """The observation at a time; StaleObservation names the stream that has none near enough."""
+        self.worst_error_s = 0.0
         tcp = self._nearest(topics.TCP_POSE, stamp_ns)
         return Observation(
             stamp_s=stamp_ns / NS_PER_S,
@@ -72,10 +87,11 @@ class ObservationBuffer:
         if not kept:
             raise StaleObservation(f"nothing on {spec.name}")
         nearest_ns, message = min(kept, key=lambda entry: abs(entry[0] - stamp_ns))
-        if abs(nearest_ns - stamp_ns) > self._tolerance_ns:
+        if abs(nearest_ns - stamp_ns) > self._tolerance_ns[spec.name]:
             raise StaleObservation(
                 f"{spec.name} is {(stamp_ns - nearest_ns) / NS_PER_S:.3f} s from the observation"
             )
+        self.worst_error_s = max(self.worst_error_s, abs(nearest_ns - stamp_ns) / NS_PER_S)
         return message
 
     def _scene(self, stamp_ns: int) -> NDArray[np.float64]:

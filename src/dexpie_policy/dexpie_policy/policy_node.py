@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dexpie_core import messages, topics
 from dexpie_core.action_space import RATE_HZ
-from dexpie_core.chunk_schedule import Chunk, PrefixRequest
+from dexpie_core.chunk_schedule import Chunk, PrefixRequest, ScheduleConfig
 from dexpie_core.errors import DexpieError, UsageError
+from dexpie_core.latency import LatencyTracker, budget_advice, delay_ticks
 from dexpie_core.observation import Observation
+from dexpie_policy.fit import Cell
+from dexpie_policy.loading import check_checkpoint, load_policy, warm_up
 from dexpie_policy.observations import ObservationBuffer, StaleObservation
 from dexpie_ros.factory import make, message_class
 from dexpie_ros.looped import Level, LoopNode, Report
@@ -23,20 +25,39 @@ from dexpie_ros.node import declare, parameter, run
 from dexpie_ros.stamps import to_ns
 
 POLL_RATE_HZ = 200.0  # a request waits at most 5 ms
-WARM_UP_RUNS = 3
-LATENCIES_KEPT = 1000
+HEARD_S = 3.0  # within which a new policy must have heard all that it looks at
+RETRY_S = 0.02
 
 
 @dataclass(frozen=True)
 class PolicyParameters:
-    """Which policy, and how it is run."""
+    """Which policy, how it is run, and what the executor asks of it."""
 
     policy: str = parameter("", "folder of the training run or checkpoint")
+    task: str = parameter("", "task of this cell, a policy of another one is refused; empty: any")
     device: str = parameter("cpu", "torch device: cpu or cuda")
     threads: int = parameter(1, "threads of torch; more than one takes the cores from the executor")
-    tolerance_s: float = parameter(0.1, "largest distance of a measurement from the observation time, s")
+    fast: bool = parameter(False, "compute in bfloat16 where the device can")
+    tolerance_s: float = parameter(0.1, "largest distance of a measured state from the observation time, s")
+    image_tolerance_s: float = parameter(0.1, "largest distance of an image from the observation time, s")
     patience_s: float = parameter(0.1, "how long a request waits for measurements of its time to arrive, s")
-    prefix_length: int = parameter(4, "prefix that the executor asks with, for warm-up and budget, ticks")
+    horizon: int = parameter(24, "as of the executor: targets in a chunk, ticks")
+    max_delay: int = parameter(4, "as of the executor: steps of a prefix, ticks")
+    execution_horizon: int = parameter(20, "as of the executor: targets executed of each chunk, ticks")
+    synchronous: bool = parameter(False, "as of the executor: it waits for each chunk")
+
+    def cell(self) -> Cell:
+        """What a policy must fit."""
+        schedule = ScheduleConfig(
+            horizon=self.horizon,
+            max_delay=self.max_delay,
+            execution_horizon=self.execution_horizon,
+            synchronous=self.synchronous,
+        )
+        return Cell(schedule, self.task)
+
+    def __post_init__(self) -> None:
+        self.cell()
 
 
 class PolicyNode(LoopNode):
@@ -45,46 +66,62 @@ class PolicyNode(LoopNode):
     def __init__(self) -> None:
         super().__init__("policy_inference")
         self.parameters = declare(self, PolicyParameters)
+        self.cell = self.parameters.cell()
         if not self.parameters.policy:
             raise UsageError("parameter policy: give the folder of a training run")
-        _check(self.parameters.policy)
+        self.check(self.parameters.policy)
         self._policy: Any = None
         self._buffer: ObservationBuffer | None = None
         self._requests = self.poll(topics.POLICY_REQUEST)
         self._events = self.poll(topics.EPISODE_EVENT)
         self._chunks = self.advertise(topics.POLICY_CHUNK)
         self._counters: Counter[str] = Counter()
-        self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._latencies = LatencyTracker()
         self._complaint = ""
         self._pending: tuple[float, Any] | None = None
         service = message_class("dexpie_msgs/srv/LoadPolicy")
         self.create_service(service, topics.POLICY_LOAD_SERVICE, self._serve_load)
         self.start(POLL_RATE_HZ, realtime=3)
 
+    def check(self, path: str) -> None:
+        """Refuse what is no policy."""
+        check_checkpoint(path)
+
+    def load(self, path: str) -> Any:
+        """The policy in a folder, UsageError where there is none or it does not fit."""
+        p = self.parameters
+        return load_policy(path, self.cell, p.device, p.threads, p.fast)
+
     def prepare(self) -> None:
         """Load and warm up the first policy."""
-        self._use(self._load(self.parameters.policy))
+        policy = self._warm(self.parameters.policy)
+        self._use(policy, self._buffer_for(policy))
         self.diagnostics.publish()
 
-    def _load(self, path: str) -> Any:
-        from dexpie_training.policy import LoadedPolicy
-
-        policy = LoadedPolicy.load(path, self.parameters.device, self.parameters.threads)
-        if abs(policy.info.rate_hz - RATE_HZ) > 1e-6:
-            raise UsageError(
-                f"{path}: trained at {policy.info.rate_hz:g} Hz, this cell runs at {RATE_HZ:g} Hz"
-            )
-        policy.warm_up(WARM_UP_RUNS)
+    def _warm(self, path: str) -> Any:
+        policy = self.load(path)
+        latency = warm_up(policy)
+        told = f"{policy.policy_id}: p50 {1e3 * latency.p50_s:.0f}, p99 {1e3 * latency.p99_s:.0f} ms a chunk"
+        self.get_logger().info(told)
+        advice = self._advice(latency.p99_s, policy)
+        if advice:
+            self.get_logger().warning(advice)
         return policy
 
-    def _use(self, policy: Any) -> None:
-        info = policy.info
-        buffer = ObservationBuffer(self, info.state_names, info.cameras, self.parameters.tolerance_s)
+    def _advice(self, p99_s: float, policy: Any) -> str:
+        return budget_advice(p99_s, policy.info.max_delay, self.cell.schedule, self.cell.rate_hz)
+
+    def _buffer_for(self, policy: Any) -> ObservationBuffer:
+        p, info = self.parameters, policy.info
+        return ObservationBuffer(self, info.state_names, info.cameras, p.tolerance_s, p.image_tolerance_s)
+
+    def _use(self, policy: Any, buffer: ObservationBuffer) -> None:
         with self.lock:
             before, self._policy, self._buffer = self._buffer, policy, buffer
             if before is not None:
                 before.close()
-            self._latencies_s.clear()
+            self._latencies.clear()
+            self._complaint = ""
             self.get_logger().info(f"policy {policy.policy_id} is ready")
 
     def step(self) -> None:
@@ -94,6 +131,7 @@ class PolicyNode(LoopNode):
             self._policy.reset(int(event.message.seed))  # the noise of an episode follows from its seed
         taken = self._requests.newest()
         if taken is not None:
+            self._counters["superseded_requests"] += self._pending is not None
             self._pending = (time.monotonic(), taken.message)
         if self._pending is None or self._policy is None or self._buffer is None:
             return
@@ -130,22 +168,37 @@ class PolicyNode(LoopNode):
                 time.time_ns(),
             )
         )
-        self._latencies_s.append(latency_s)
+        self._latencies.add(latency_s)
         self._counters["chunks"] += 1
         self._complaint = ""
 
     def _serve_load(self, request: Any, response: Any) -> Any:
-        """The running policy stays in use until the new one is warm, and after a refusal."""
+        """The running policy stays in use until the new one is warm and sees, and after a refusal."""
         try:
-            _check(request.path)
-            policy = self._load(request.path)
-            self._use(policy)
+            self._switch(request.path)
             response.accepted = True
         except (DexpieError, ValueError, RuntimeError, OSError) as error:
             response.message = str(error)
         if self._policy is not None:
             response.policy_id = str(self._policy.policy_id)
         return response
+
+    def _switch(self, path: str) -> None:
+        self.check(path)
+        policy = self._warm(path)
+        buffer = self._buffer_for(policy)
+        deadline = time.monotonic() + HEARD_S
+        while True:
+            buffer.take()
+            try:
+                buffer.newest()
+                break
+            except ValueError as error:
+                if time.monotonic() > deadline:
+                    buffer.close()
+                    raise UsageError(f"{path}: cannot see here what it looks at: {error}") from error
+            time.sleep(RETRY_S)
+        self._use(policy, buffer)
 
     def report(self) -> Report:
         """OK once a policy is loaded and warm and everything that it looks at is heard."""
@@ -154,40 +207,40 @@ class PolicyNode(LoopNode):
         self._buffer.take()
         if self._buffer.silent:
             return Report(Level.WARN, f"waiting for {', '.join(self._buffer.silent)}")
-        values: dict[str, object] = {"policy_id": self._policy.policy_id, **self._counters}
-        if self._latencies_s:
-            p50, p99, worst = np.percentile(list(self._latencies_s), (50, 99, 100)) * 1e3
-            budget_ms = 1e3 * self.parameters.prefix_length / RATE_HZ
-            values |= {
-                "latency_p50_ms": p50,
-                "latency_p99_ms": p99,
-                "latency_max_ms": worst,
-                "budget_ms": budget_ms,
-            }
-            if p99 > budget_ms:
-                return Report(
-                    Level.WARN, "too slow for the prefix: use a smaller preset or a longer prefix", values
-                )
-        if self._complaint:
-            return Report(Level.WARN, self._complaint, values)
+        values: dict[str, object] = {
+            "policy_id": self._policy.policy_id,
+            "observation_error_ms": 1e3 * self._buffer.worst_error_s,
+            **self._counters,
+            **self._latency_values(),
+        }
+        latency = self._latencies.latency()
+        advice = self._advice(latency.p99_s, self._policy) if latency is not None else ""
+        if advice or self._complaint:
+            return Report(Level.WARN, advice or self._complaint, values)
         return Report(Level.OK, "ready", values)
+
+    def _latency_values(self) -> dict[str, object]:
+        latency = self._latencies.latency()
+        if latency is None:
+            return {}
+        return {
+            "latency_p50_ms": 1e3 * latency.p50_s,
+            "latency_p90_ms": 1e3 * latency.p90_s,
+            "latency_p99_ms": 1e3 * latency.p99_s,
+            "latency_max_ms": 1e3 * latency.max_s,
+            "predicted_delay_ticks": delay_ticks(latency.p99_s, RATE_HZ),
+            "budget_ms": 1e3 * self.cell.schedule.max_delay / RATE_HZ,
+        }
 
     def finish(self) -> None:
         """Last words: latency."""
-        chunks = self._counters["chunks"]
-        if chunks:
-            told = f"[policy_inference] {chunks} chunks"
-            if self._latencies_s:
-                p50, p99, worst = np.percentile(list(self._latencies_s), (50, 99, 100)) * 1e3
+        latency = self._latencies.latency()
+        if self._counters["chunks"]:
+            told = f"[policy_inference] {self._counters['chunks']} chunks"
+            if latency is not None:
+                p50, p99, worst = (1e3 * v for v in (latency.p50_s, latency.p99_s, latency.max_s))
                 told += f", request to chunk p50 {p50:.1f} p99 {p99:.1f} max {worst:.1f} ms"
             print(told, file=sys.stderr, flush=True)
-
-
-def _check(path: str) -> None:
-    """Refuse what is no checkpoint before torch is imported."""
-    from dexpie_training.checkpoint import find_checkpoint
-
-    find_checkpoint(Path(path))
 
 
 def main() -> int:

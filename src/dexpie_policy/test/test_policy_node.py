@@ -23,19 +23,26 @@ STATE_NAMES = ("bottle.x", "bottle.y", "bottle.z", "platform.x", "platform.y", "
 TCP = se3.make(se3.rotation_from_rotvec([0.0, np.pi / 2, 0.0]), [0.4, 0.1, 0.3])
 
 
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(
+    folder: Path, names: tuple[str, ...] = STATE_NAMES, task: str = "bottle", rate_hz: float = 25.0
+) -> Path:
     """A checkpoint of a network that has learned nothing."""
-    config = ActorConfig(unet=ACTOR_PRESETS["tiny"].unet, state_names=STATE_NAMES)
-    run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", {"kind": "actor"})
+    config = ActorConfig(unet=ACTOR_PRESETS["tiny"].unet, state_names=names)
+    run = RunFolder.create(folder, {"kind": "actor"})
     meta = {
         "method": "bc",
         "config": dataclasses.asdict(config),
-        "dataset": {"task": "bottle", "rate_hz": 25.0},
+        "dataset": {"task": task, "rate_hz": rate_hz},
         "metrics": {},
     }
     run.save(1, meta, Actor(config, "cpu").state_dict(), {}, None)
     return run.path
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that fits the cell of these tests."""
+    return checkpoint(tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture
@@ -115,6 +122,43 @@ def _await_value(peer: Peer, diagnostics: Any, key: str) -> list[str]:
 
     found = peer.collect(diagnostics, told)
     return [v.key for m in found for s in m.status for v in s.values]
+
+
+def test_another_policy_is_taken_up_while_it_runs_and_what_does_not_fit_is_refused_with_the_reason(
+    peer: Peer, run_folder: Path, tmp_path: Path
+) -> None:
+    refused = {
+        checkpoint(tmp_path / "lid", task="lid"): "trained on task lid, this cell runs bottle",
+        checkpoint(tmp_path / "slow", rate_hz=30.0): "trained at 30 Hz, this cell runs at 25 Hz",
+        checkpoint(tmp_path / "blind", (*STATE_NAMES, "lid.x")): "cannot see here what it looks at",
+    }
+    chunks, diagnostics = peer.listen(topics.POLICY_CHUNK), peer.listen(topics.DIAGNOSTICS)
+    requests = peer.advertise(topics.POLICY_REQUEST)
+    parameters = {"policy": run_folder, "task": "bottle", "fast": True}
+    with (
+        NodeProcess(MODULE, tmp_path / "policy.log", parameters) as node,
+        Repeating(50.0, FakeRobot(peer).publish),
+    ):
+        peer.collect(diagnostics, ready)
+        for path, reason in refused.items():
+            reply = load(peer, path)
+            assert not reply.accepted
+            assert reason in reply.message
+        before = reply.policy_id
+        reply = load(peer, checkpoint(tmp_path / "other"))
+        assert reply.accepted
+        assert reply.policy_id != before
+        requests.publish(request(1, time.time_ns())[1])
+        (answer,) = peer.collect(chunks, lambda found: len(found) == 1)
+        assert answer.policy_id == reply.policy_id
+        told = _await_value(peer, diagnostics, "latency_p99_ms")
+        assert {"latency_p50_ms", "predicted_delay_ticks", "observation_error_ms"} <= set(told)
+        assert node.stop() == 0
+    assert "ms a chunk" in node.log.read_text()
+
+
+def load(peer: Peer, path: Path) -> Any:
+    return peer.call(topics.POLICY_LOAD_SERVICE, "dexpie_msgs/srv/LoadPolicy", path=str(path))
 
 
 def test_what_is_no_checkpoint_is_one_line_and_no_success(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""Making an actor's inference faster; every evaluation of its network is changed by rounding alone."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from dexpie_training.models.actor import Actor
+from dexpie_training.models.unet1d import ConditionalUnet1d
+
+HALF: Final = torch.bfloat16
+
+
+class Bfloat16Unet(nn.Module):
+    """The network in bfloat16, float32 outside; weights are converted once, autocast would at every call."""
+
+    def __init__(self, network: ConditionalUnet1d) -> None:
+        super().__init__()
+        self.network = network.to(HALF)
+        # Its sinusoids of small numbers of steps stay in float32; only its output joins the rest.
+        network.step_embedding.float().register_forward_hook(lambda module, given, out: out.to(HALF))
+
+    def forward(self, x: Tensor, step: Tensor, condition: Tensor, clean_mask: Tensor | None = None) -> Tensor:
+        """As ConditionalUnet1d, (B, T, A) float32."""
+        out: Tensor = self.network(x.to(HALF), step, condition.to(HALF), clean_mask)
+        return out.to(x.dtype)
+
+
+def accelerate(actor: Actor) -> bool:
+    """Bring the U-Net, most of the work, to bfloat16 where the device computes in it; whether it did.
+
+    An actor that is accelerated is for inference only.
+    """
+    device = next(actor.unet.parameters()).device
+    if not computes_in_bfloat16(device):
+        return False
+    actor.unet = Bfloat16Unet(actor.unet)  # type: ignore[assignment]
+    return True
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there, not only possible."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
