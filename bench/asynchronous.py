@@ -175,6 +175,8 @@ class _Robot:
         while len(driven()) < ticks:
             time.sleep(1.0)
         found = driven()[:ticks]
+        if any(m.mode != Mode.AUTONOMOUS for m in found):  # a standing robot has no steps to find fault with
+            raise RuntimeError("the policy did not drive all the time; is the machine too busy?")
         return Stream(
             np.array([messages.stamp_ns(m) for m in found]),
             np.stack([messages.action15(m) for m in found]),
