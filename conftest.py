@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import settings
 # No test asserts how long an example takes: another program may have the processor.
 settings.register_profile("dexpie", deadline=None)
 settings.load_profile("dexpie")
+
+# A job in a script's background ignores Ctrl-C, and so would the programs whose interruption is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set before anything imports rclpy, so that sessions side by side never hear one another.
 DOMAIN_ID = random.SystemRandom().randint(1, 100)

@@ -138,7 +138,7 @@ def test_four_poses_become_the_ranges_of_the_person(rig: Rig, tmp_path: Path) ->
     person = emulator.tell("person", seed=7)
     file = tmp_path / "ada.yaml"
     with Capture(
-        tmp_path, "--user", "Ada", "--out", str(file), "--seconds", "0.4", "--settle", "0"
+        tmp_path, "--user", "Ada", "--out", str(file), "--seconds", "0.4", "--settle", "0.2"
     ) as capture:
         # The third pose is not understood at first: it is asked for again, and only it.
         for number, gesture in enumerate((*POSES[:2], "flat", POSES[3], POSES[2]), 1):

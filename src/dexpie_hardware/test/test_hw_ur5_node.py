@@ -14,7 +14,7 @@ from dexpie_hardware.ur5.controller import matrix_from_pose6
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Repeating, await_true
 
-STREAM_S = float(os.environ.get("DEXPIE_STREAM_S", "20"))  # 60 for the whole minute
+STREAM_S = float(os.environ.get("DEXPIE_STREAM_S", "12"))  # 60 for the whole minute
 TCP_OFFSET = [0.0, 0.0, 0.12, 0.0, 0.0, 0.3]
 
 
