@@ -14,7 +14,7 @@ from dexpie_sim.config import preset
 from dexpie_sim.lockstep import EpisodeRequest, LockstepCell, LockstepConfig, run_episode
 from dexpie_sim.tasks import TASKS, make_task
 
-COUNT = int(os.environ.get("DEXPIE_DEMONSTRATIONS", "10"))
+COUNT = int(os.environ.get("DEXPIE_DEMONSTRATIONS", "6"))
 ALL = [(task, stage) for task in TASKS for stage in make_task(task).stages]
 
 
