@@ -97,8 +97,7 @@ def read_times(bag: Path) -> tuple[list[ChunkTimes], dict[str, list[int]]]:
             if record.topic in observed:
                 streams_ns.setdefault(observed[record.topic], []).append(stamp_ns)
             elif record.topic == topics.POLICY_REQUEST.name:
-                time = message.observation_time
-                requests[int(message.sequence)] = (int(time.sec) * 10**9 + int(time.nanosec), stamp_ns)
+                requests[int(message.sequence)] = (messages.time_ns(message.observation_time), stamp_ns)
             elif record.topic == topics.POLICY_CHUNK.name:
                 answers[int(message.sequence)] = (stamp_ns, round(1e9 * message.inference_s))
             elif message.chunk_step >= 0:

@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.models.actor import Actor
 from dexpie_training.models.unet1d import ConditionalUnet1d
 
@@ -36,10 +37,3 @@ def accelerate(actor: Actor) -> bool:
         return False
     actor.unet = Bfloat16Unet(actor.unet)  # type: ignore[assignment]
     return True
-
-
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there, not only possible."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -82,7 +82,7 @@ def train_actor(options: TrainActorOptions) -> TrainReport:
 def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport:
     dataset, config = setup.dataset, setup.config
     rows = ROWS_OF[options.method].rows(dataset)
-    labels = None if options.labels is None else _labels(options, dataset, config.condition)
+    labels = _labels(options, dataset, config.condition)
     train_mask, held_out_mask = split_episodes(dataset, options.held_out, options.seed)
     train, held_out = (
         LabelledRows.prepare(dataset, rows[mask[rows]], config, labels)
@@ -104,9 +104,11 @@ def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport
     return TrainReport(options.out, checkpoint.policy_id, checkpoint.step, minutes, held_out_loss)
 
 
-def _labels(options: TrainActorOptions, dataset: Dataset, condition: ConditionConfig) -> Labels:
-    """The labels asked for; refused where they are of the other form."""
-    labels = Labels.open(dataset, options.labels or "")
+def _labels(options: TrainActorOptions, dataset: Dataset, condition: ConditionConfig) -> Labels | None:
+    """The labels asked for, if any; refused where they are of the other form."""
+    if options.labels is None:
+        return None
+    labels = Labels.open(dataset, options.labels)
     form = labels.meta["config"]["form"]
     if form != condition.kind:
         raise UsageError(

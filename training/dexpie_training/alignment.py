@@ -1,6 +1,6 @@
 """Puts the streams of an episode onto one 25 Hz grid. The rule is stated in ALIGNMENT_RULE."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -86,6 +86,14 @@ class AlignedEpisode:
         default_factory=dict
     )  # topic -> kept rows by error, ERROR_BIN_MS
     missing_anchors: int = 0  # points of the grid at which no anchor was recorded
+
+    def picked(self, rows: Ints | Bools) -> "AlignedEpisode":
+        """Some of the rows, by number or by a mask (n,); what is said of the episode stays."""
+        columns = ("stamp_ns", "arm_q", "tcp_pose", "hand_q", "action", "intervention", "mode")
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in columns}
+        state = None if self.state is None else self.state[rows]
+        images = {camera: numbers[rows] for camera, numbers in self.images.items()}
+        return replace(self, state=state, images=images, **chosen)
 
 
 def thin_to_rate(stamps: Ints, rate_hz: float) -> Ints:

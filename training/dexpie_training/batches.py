@@ -9,7 +9,6 @@ from torch import Tensor
 
 from dexpie_training.dataset import Dataset, Windows
 from dexpie_training.models.encoders import ObservationBatch
-from dexpie_training.sampling import batch_positions as batch_positions
 
 CACHE_LIMIT_BYTES = 512 * 2**20
 BLOCK_ROWS = 4096

@@ -1,6 +1,5 @@
 """One bag into one part: the rows of its episodes as a small dataset, and an account of all that it held."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from dexpie_core.errors import DexpieError
 from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode, AlignmentConfig, MissingStreamError, align
 from dexpie_training.bag_episodes import BagEpisode, episodes_of
-from dexpie_training.dataset_writer import DatasetWriter, file_sha256
+from dexpie_training.dataset_writer import DatasetWriter, files_hash
 from dexpie_training.episode_account import columns_of, fault_of, left_out_text, report_of, skip_reason
 from dexpie_training.pictures import Fault, fault_runs, frozen_runs, keep_rows, write_frames
 
@@ -102,11 +101,7 @@ def read_part(answer: str) -> Part:
 
 def bag_hash(bag: Path) -> tuple[int, str]:
     """Bytes and SHA-256 of a bag's storage files."""
-    digest, size = hashlib.sha256(), 0
-    for file in sorted(p for p in bag.iterdir() if p.suffix in (".mcap", ".db3", ".zstd")):
-        digest.update(file_sha256(file))
-        size += file.stat().st_size
-    return size, digest.hexdigest()
+    return files_hash(sorted(p for p in bag.iterdir() if p.suffix in (".mcap", ".db3", ".zstd")))
 
 
 @dataclass(eq=False)
@@ -230,7 +225,7 @@ class _Part:
             ]
             keep[span] = self._check_pictures(taken, checksums, faults)
             if keep[span].any():
-                kept_episodes.append(_kept(taken, keep[span]))
+                kept_episodes.append(replace(taken, rows=taken.rows.picked(keep[span])))
         if not keep.all():
             for camera in cameras:
                 keep_rows(folder / schema.frames_file(camera), keep)
@@ -257,14 +252,6 @@ class _Part:
             )
         taken.report["rows"] = int(keep.sum())
         return keep
-
-
-def _kept(taken: _Taken, keep: NDArray[np.bool_]) -> _Taken:
-    rows = taken.rows
-    names = ("stamp_ns", "arm_q", "tcp_pose", "hand_q", "action", "intervention", "mode")
-    columns: dict[str, Any] = {name: getattr(rows, name)[keep] for name in names}
-    state = None if rows.state is None else rows.state[keep]
-    return replace(taken, rows=replace(rows, state=state, **columns))
 
 
 def _detail(episode: BagEpisode, error: DexpieError) -> str:

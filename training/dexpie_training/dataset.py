@@ -145,7 +145,7 @@ class Windows:
         period_ns = 1e9 / float(dataset.meta["rate_hz"])
         count = len(dataset)
         ends_run = np.ones(count, dtype=bool)
-        ends_run[:-1] = np.diff(dataset.stamp_ns) > 1.5 * period_ns
+        ends_run[:-1] = np.diff(dataset.stamp_ns) > schema.LONGEST_GAP * period_ns
         last_of_episode = dataset.first_rows + dataset.lengths - 1
         ends_run[last_of_episode] = True
         run_ends = np.flatnonzero(ends_run)

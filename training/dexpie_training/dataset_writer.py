@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -181,7 +182,7 @@ class DatasetWriter:
         }
         if self._steps is None:
             self._steps = pq.ParquetWriter(self._folder / schema.STEPS_FILE, schema.STEPS_SCHEMA)
-        table = _table({name: column[:count] for name, column in whole.items()}, schema.STEPS_SCHEMA)
+        table = table_of({name: column[:count] for name, column in whole.items()}, schema.STEPS_SCHEMA)
         self._steps.write_table(table, row_group_size=ROW_GROUP)
         self._columns = {name: [column[count:]] for name, column in whole.items()}
         self._pending_rows -= count
@@ -255,7 +256,8 @@ def _row_shape(name: str) -> tuple[int, ...]:
     return (kind.list_size,) if pa.types.is_fixed_size_list(kind) else ()
 
 
-def _table(columns: dict[str, NDArray[Any]], layout: pa.Schema) -> pa.Table:
+def table_of(columns: Mapping[str, NDArray[Any]], layout: pa.Schema) -> pa.Table:
+    """A table of columns (n,) or, for fixed-size lists, (n, k)."""
     arrays = []
     for column in layout:
         values = columns[column.name]
@@ -288,6 +290,14 @@ def content_hash(folder: Path) -> str:
             digest.update(str(file.relative_to(folder)).encode())
             digest.update(content)
     return digest.hexdigest()
+
+
+def files_hash(files: Sequence[Path]) -> tuple[int, str]:
+    """Bytes of these files together, and a SHA-256 over theirs in order."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file_sha256(file))
+    return sum(file.stat().st_size for file in files), digest.hexdigest()
 
 
 def file_sha256(file: Path) -> bytes:

@@ -56,18 +56,25 @@ def columns_of(episode: BagEpisode) -> dict[str, Any]:
 
 
 def report_of(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]:
-    """What dataset.json says of it: how many rows, which were left out and why, how well the rest fits."""
+    """What dataset.json says of it."""
     assert episode.end is not None
     return {
         "episode_id": episode.start.episode_id,
         "bag": episode.bag.name,
         "reason": episode.end.reason,
+        "gaps": list(episode.gaps),
+        **rows_report(rows),
+    }
+
+
+def rows_report(rows: AlignedEpisode) -> dict[str, Any]:
+    """How many rows an episode has, which were left out and why, how well the rest fits; as JSON."""
+    return {
         "anchors": rows.anchors,
         "missing_anchors": rows.missing_anchors,
         "rows": len(rows.stamp_ns),
         "left_out": rows.left_out,
         "dropped": list(rows.dropped),
-        "gaps": list(episode.gaps),
-        "worst_error_ms": {topic: round(1e3 * error, 3) for topic, error in rows.worst_error_s.items()},
+        "worst_error_ms": {name: round(1e3 * error, 3) for name, error in rows.worst_error_s.items()},
         "error_counts": rows.error_counts,
     }

@@ -16,6 +16,7 @@ from dexpie_core import ur5
 from dexpie_core.action_space import HAND_CHANNELS
 from dexpie_core.errors import UsageError
 from dexpie_training.dataset import Dataset
+from dexpie_training.dataset_writer import table_of
 from dexpie_training.export_data import ExportOptions, ExportReport, Progress
 from dexpie_training.export_runs import Run, described, folder_bytes, remarks, runs, whole_folder
 from dexpie_training.export_stats import ColourCounts, image_stats, number_stats
@@ -126,7 +127,7 @@ class _Export:
             with pq.ParquetWriter(data_file, schema) as writer:
                 for index, run in enumerate(self._runs):
                     rows = self._rows(index, run)
-                    writer.write_table(pa.table(_arrays(rows, schema), schema=schema))
+                    writer.write_table(table_of(rows, schema))
                     self._episodes.append(self._episode(index, run, rows, videos))
                     progress(index + 1, len(self._runs))
         finally:
@@ -211,18 +212,6 @@ class _Export:
         }
         for name, content in (("stats", stats), ("info", info)):
             (self._folder / f"meta/{name}.json").write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _arrays(rows: dict[str, np.ndarray[Any, Any]], schema: pa.Schema) -> list[pa.Array]:
-    arrays = []
-    for field in schema:
-        values = rows[field.name]
-        if pa.types.is_fixed_size_list(field.type):
-            flat = pa.array(values.reshape(-1), type=field.type.value_type)
-            arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
-        else:
-            arrays.append(pa.array(values, type=field.type))
-    return arrays
 
 
 def _place(key: str, place: VideoPlace, fps: int, length: int) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from dexpie_training import schema
 from dexpie_training.dataset import Dataset
-
-LONGEST_GAP = 1.5  # periods; the same as in dataset.Windows
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def runs(dataset: Dataset) -> list[Run]:
     found: list[Run] = []
     for index in range(len(dataset.episodes)):
         rows = dataset.episode_rows(index)
-        after_gap = np.flatnonzero(np.diff(dataset.stamp_ns[rows]) > LONGEST_GAP * period_ns) + 1
+        after_gap = np.flatnonzero(np.diff(dataset.stamp_ns[rows]) > schema.LONGEST_GAP * period_ns) + 1
         starts = [rows.start, *(rows.start + after_gap).tolist()]
         bounds = zip(starts, [*starts[1:], rows.stop], strict=True)
         found += [Run(index, part, len(starts), slice(a, b)) for part, (a, b) in enumerate(bounds)]

@@ -1,6 +1,5 @@
 """Imports files of the authors' tools: looked at first, all of them, then read one episode at a time."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training import images, import_hdf5, import_zarr, schema
 from dexpie_training.alignment import AlignedEpisode
-from dexpie_training.dataset_writer import DatasetWriter
+from dexpie_training.dataset_writer import DatasetWriter, files_hash
+from dexpie_training.episode_account import left_out_text, rows_report
 from dexpie_training.import_data import ImportOptions, ImportReport, Progress
 from dexpie_training.import_rows import (
     IMPORT_RULE,
@@ -153,10 +153,10 @@ class _Import:
         self._reports.append(_report(source, episode, rows, described["gaps"]))
         self._remarks.update(dict.fromkeys(described["gaps"]))
         if rows.left_out:
-            self._remarks[f"{episode.where}: {_left_out_text(rows)}"] = None
+            self._remarks[f"{episode.where}: {left_out_text(rows)}"] = None
 
     def _skip(self, source: SourceFile, episode: SourceEpisode, rows: AlignedEpisode) -> None:
-        why = f"without rows: {_left_out_text(rows)}"
+        why = f"without rows: {left_out_text(rows)}"
         self._counts["skipped"]["without rows"] += 1
         self._left_out.append({"episode_id": episode.episode_id, "bag": source.path.name, "why": why})
         self._remarks[f"{episode.where}: left out, {why}"] = None
@@ -245,28 +245,13 @@ def _report(
         "episode_id": episode.episode_id,
         "bag": source.path.name,
         "reason": "",
-        "anchors": rows.anchors,
-        "missing_anchors": rows.missing_anchors,
-        "rows": len(rows.stamp_ns),
-        "left_out": rows.left_out,
-        "dropped": list(rows.dropped),
         "gaps": gaps,
-        "worst_error_ms": {name: round(1e3 * error, 3) for name, error in rows.worst_error_s.items()},
-        "error_counts": rows.error_counts,
+        **rows_report(rows),
     }
-
-
-def _left_out_text(rows: AlignedEpisode) -> str:
-    reasons = ", ".join(f"{why} {count}" for why, count in sorted(rows.left_out.items()))
-    return f"{rows.anchors - len(rows.stamp_ns)} of {rows.anchors} rows left out ({reasons})"
 
 
 def _described_file(path: Path) -> dict[str, Any]:
     """Name, bytes and SHA-256 of a file, or of all files of a folder in the order of their names."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    digest, size = hashlib.sha256(), 0
-    for file in files:
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
-        size += file.stat().st_size
-    return {"name": path.name, "path": str(path), "bytes": size, "sha256": digest.hexdigest()}
+    size, sha256 = files_hash(files)
+    return {"name": path.name, "path": str(path), "bytes": size, "sha256": sha256}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dexpie_core import action_space, se3
 from dexpie_core.errors import DexpieError
 from dexpie_core.modes import Mode
+from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.interpolation import between, bracket, nearest, pose9_between
 
@@ -26,7 +27,6 @@ Images = NDArray[np.uint8]
 RotationLayout = Literal["rows", "columns"]
 
 STATE_DIM: Final = 12
-LONGEST_GAP: Final = 1.5  # periods; the same as in dataset.Windows
 FARTHEST_M: Final = 3.0  # twice a UR5's reach
 HAND_TOLERANCE: Final = 1e-3
 TURNED_RAD: Final = np.radians(20.0)
@@ -106,7 +106,7 @@ def make_rows(source: SourceEpisode, rules: RowRules) -> AlignedEpisode:
     if rules.rate_hz is not None and rules.rate_hz != source.rate_hz:
         return _counted(_resampled(rows, whole, rules.rate_hz, period_ns))
     left_out = {**rows.left_out, "action across a gap": int((~whole).sum())}
-    return _counted(_picked(rows, np.flatnonzero(whole), left_out))
+    return _counted(replace(rows.picked(whole), left_out=left_out))
 
 
 def missing(source: SourceEpisode) -> list[str]:
@@ -193,16 +193,6 @@ def _hand(source: SourceEpisode, images: Ints, actions: Ints, rules: RowRules) -
     return np.clip(source.action[in_force, 9:], 0.0, 1.0)
 
 
-def _picked(rows: AlignedEpisode, chosen: Ints, left_out: dict[str, int]) -> AlignedEpisode:
-    columns = ("stamp_ns", "arm_q", "tcp_pose", "hand_q", "action", "intervention", "mode")
-    return replace(
-        rows,
-        **{name: getattr(rows, name)[chosen] for name in columns},
-        images={camera: indices[chosen] for camera, indices in rows.images.items()},
-        left_out=left_out,
-    )
-
-
 def _resampled(rows: AlignedEpisode, whole: Bools, rate_hz: float, period_ns: float) -> AlignedEpisode:
     """The rows at another rate: on a regular grid from the first row on, never across a gap."""
     stamps = rows.stamp_ns
@@ -211,7 +201,7 @@ def _resampled(rows: AlignedEpisode, whole: Bools, rate_hz: float, period_ns: fl
     points = int((stamps[-1] - stamps[0]) * rate_hz * 1e-9 + 1e-6) + 1
     grid = stamps[0] + (np.arange(points) * 1e9 / rate_hz).round().astype(np.int64)
     before, after, _ = bracket(grid, stamps)
-    kept = whole[before] & whole[after] & (stamps[after] - stamps[before] <= LONGEST_GAP * period_ns)
+    kept = whole[before] & whole[after] & (stamps[after] - stamps[before] <= schema.LONGEST_GAP * period_ns)
     grid, close = grid[kept], nearest(grid, stamps)[kept]
     before, after, fraction = bracket(grid, stamps)
 
@@ -223,7 +213,8 @@ def _resampled(rows: AlignedEpisode, whole: Bools, rate_hz: float, period_ns: fl
 
     error_s = float(np.abs(stamps[close] - grid).max(initial=0)) * 1e-9
     return replace(
-        _picked(rows, close, {"across a gap": int((~kept).sum())}),
+        rows.picked(close),
+        left_out={"across a gap": int((~kept).sum())},
         stamp_ns=grid,
         arm_q=numbers(rows.arm_q),
         tcp_pose=poses(rows.tcp_pose),

@@ -22,6 +22,8 @@ FRAME_SHAPE: Final = (schema.IMAGE_SIZE_PX, schema.IMAGE_SIZE_PX, 3)
 FRAME_BYTES: Final = int(np.prod(FRAME_SHAPE))
 AHEAD: Final = 8
 """Pictures under way for each thread that decodes."""
+FROZEN_S: Final = 0.5
+FROZEN_M: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,6 @@ def frozen_runs(checksums: Ints, stamp_ns: Ints, position_m: NDArray[np.float64]
             continue
         if np.linalg.norm(position_m[first:last] - position_m[first], axis=1).max() >= FROZEN_M:
             yield slice(first + 1, last)
-
-
-FROZEN_S: Final = 0.5
-FROZEN_M: Final = 0.02
 
 
 def fault_runs(faults: Sequence[Fault]) -> list[tuple[slice, str, str]]:

@@ -15,6 +15,8 @@ from dexpie_core.errors import UsageError
 FORMAT: Final = "dexpie-dataset"
 VERSION: Final = 1
 IMAGE_SIZE_PX: Final = 224
+LONGEST_GAP: Final = 1.5
+"""Periods between two rows of an episode; more is a recorded gap."""
 META_FILE: Final = "dataset.json"
 EPISODES_FILE: Final = "episodes.parquet"
 STEPS_FILE: Final = "steps.parquet"

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dexpie_core.errors import DexpieError
-from dexpie_training.batches import batch_positions
 from dexpie_training.checkpoint import TRAINING_FILE, Checkpoint, RunFolder, find_checkpoint
 from dexpie_training.config import OptimiserConfig
 from dexpie_training.curve import CURVE_FIELDS, CURVE_FILE, CurveLog, truncate_curve
 from dexpie_training.ema import ParameterAverage
+from dexpie_training.sampling import batch_positions
 
 
 class Learner(Protocol):

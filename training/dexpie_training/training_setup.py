@@ -12,6 +12,7 @@ from dexpie_core.errors import UsageError
 from dexpie_training.checkpoint import RunFolder, code_version
 from dexpie_training.config import OptimiserConfig
 from dexpie_training.dataset import Dataset
+from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.serial import from_dict
 from dexpie_training.training_loop import LoopConfig
 from dexpie_training.training_options import TrainingOptions
@@ -130,14 +131,6 @@ def _precision(wanted: str, parameters: int) -> str:
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    capability = torch.backends.cpu.get_cpu_capability()
-    has_bf16 = capability.startswith("AVX512") and _cpu_flag("avx512_bf16")
+        return "bf16" if computes_in_bfloat16(torch.device("cuda")) else "fp32"
+    has_bf16 = computes_in_bfloat16(torch.device("cpu"))
     return "bf16" if has_bf16 and parameters > SMALL_NETWORK else "fp32"
-
-
-def _cpu_flag(flag: str) -> bool:
-    try:
-        return f" {flag} " in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False

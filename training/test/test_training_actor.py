@@ -14,13 +14,14 @@ from synthetic_bags import Recipe, action_of, scene_of, write_bags
 from dexpie_core import action_space, se3
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_core.observation import Observation
-from dexpie_training.batches import ActorData, batch_positions
+from dexpie_training.batches import ActorData
 from dexpie_training.checkpoint import find_checkpoint
 from dexpie_training.config import ACTOR_PRESETS, OptimiserConfig, UnetConfig
 from dexpie_training.convert import ConvertOptions, run_convert
 from dexpie_training.dataset import Dataset
 from dexpie_training.normalisation import ActionNormaliser
 from dexpie_training.policy import LoadedPolicy
+from dexpie_training.sampling import batch_positions
 from dexpie_training.train_actor import TrainActorOptions, run_train_actor
 
 # A network of two levels, that learns the toy task in seconds.

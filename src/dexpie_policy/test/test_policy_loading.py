@@ -8,8 +8,9 @@ import torch
 
 from dexpie_core.observation import Observation
 from dexpie_policy.loading import warm_up
-from dexpie_training.acceleration import Bfloat16Unet, accelerate, computes_in_bfloat16
+from dexpie_training.acceleration import Bfloat16Unet, accelerate
 from dexpie_training.config import ACTOR_PRESETS, ActorConfig
+from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.models.actor import Actor
 from dexpie_training.policy import LoadedPolicy, PolicyInfo
 

@@ -11,6 +11,7 @@ from dexpie_core.messages.decode import (
     prefix_request,
     reference15,
     stamp_ns,
+    time_ns,
 )
 from dexpie_core.messages.encode import (
     BASE_FRAME,
@@ -77,4 +78,5 @@ __all__ = [
     "scene_state",
     "stamp_ns",
     "time",
+    "time_ns",
 ]

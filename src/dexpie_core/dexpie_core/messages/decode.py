@@ -16,8 +16,12 @@ from dexpie_core.se3 import Array
 
 def stamp_ns(message: Any) -> int:
     """Header stamp of a message, nanoseconds."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+    return time_ns(message.header.stamp)
+
+
+def time_ns(time: Any) -> int:
+    """A builtin_interfaces/Time, nanoseconds."""
+    return int(time.sec) * 10**9 + int(time.nanosec)
 
 
 def pose_T(message: Any) -> Array:
