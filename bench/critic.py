@@ -9,7 +9,7 @@ from measure import Result, faster, seconds_a_call
 from dexpie_training.advantage import OptimalityConfig, label_rows
 from dexpie_training.critic_config import CriticConfig
 from dexpie_training.models.critic import CriticEnsemble
-from dexpie_training.models.image_encoder import FrozenImageEncoder
+from dexpie_training.models.image_encoder import ImageEncoder
 from dexpie_training.models.resnet import ResNet18
 from dexpie_training.returns import EpisodeLayout, ReturnConfig, rewards
 
@@ -52,8 +52,8 @@ def label() -> Result:
 def critic_epoch() -> Result:
     """An epoch of the critic (paper size, two views a row): cached features against encoding anew."""
     torch.manual_seed(0)
-    critic = CriticEnsemble(2 * FrozenImageEncoder.feature_dim + 21, CriticConfig())
-    encoder = FrozenImageEncoder(ResNet18())
+    critic = CriticEnsemble(2 * ImageEncoder.feature_dim + 21, CriticConfig())
+    encoder = ImageEncoder(ResNet18())
     optimiser = torch.optim.AdamW(critic.parameters(), lr=1e-4, fused=True)
     views = torch.randint(0, 256, (2, EPOCH_ROWS, IMAGE_PX, IMAGE_PX, 3), dtype=torch.uint8)
     proprioception, centres = torch.randn(EPOCH_ROWS, 21), torch.rand(EPOCH_ROWS) - 1.0

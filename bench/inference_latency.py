@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,64 +11,70 @@ from measure import Result
 
 from dexpie_core.action_space import ACTION_DIM, RATE_HZ
 from dexpie_core.chunk_schedule import ScheduleConfig
+from dexpie_core.topics import CAMERAS
 from dexpie_training.acceleration import Bfloat16Unet
-from dexpie_training.config import ACTOR_PRESETS, ConditionConfig, Size
-from dexpie_training.diffusion import Diffusion
-from dexpie_training.guidance import guided
-from dexpie_training.models.embeddings import OptimalityEmbedding
-from dexpie_training.models.image_encoder import FrozenImageEncoder
-from dexpie_training.models.resnet import FEATURE_DIM, ResNet18
-from dexpie_training.models.unet1d import ConditionalUnet1d
+from dexpie_training.actor_presets import actor_preset
+from dexpie_training.config import Size
+from dexpie_training.models.actor import Actor
+from dexpie_training.models.observation import ObservationBatch
+from dexpie_training.schema import IMAGE_SIZE_PX
 
-VIEWS, SIZE_PX, PROPRIOCEPTION, PREFIX = 2, 224, 21, 4
+PREFIX = 4
 RUNS, LEAST_RUNS, LONGEST_S = 40, 5, 10.0
-CONDITION = ConditionConfig(kind="continuous")
 COMPILE = bool(os.environ.get("DEXPIE_BENCH_COMPILE"))  # takes minutes, and a C++ compiler
 
 
-class _ImagePolicy:
-    """Two ResNet-18 views, proprioception and optimality into a preset's U-Net; guidance, 10 steps."""
+def _actor(size: Size = "paper") -> Actor:
+    """Two views through ResNet-18, proprioception and a continuous optimality, as published."""
+    torch.manual_seed(0)
+    config = actor_preset("paper", size).config
+    encoder = replace(config.encoder, kind="r3m", cameras=CAMERAS)
+    condition = replace(config.condition, kind="continuous")
+    return Actor(replace(config, encoder=encoder, condition=condition)).eval().requires_grad_(False)
 
-    def __init__(self, half: bool, compiled: bool = False, size: Size = "paper") -> None:
-        torch.manual_seed(0)
-        preset = ACTOR_PRESETS[size]
-        dim = VIEWS * FEATURE_DIM + PROPRIOCEPTION + CONDITION.dim
-        self.encoder = FrozenImageEncoder(ResNet18()).to(memory_format=torch.channels_last)
-        self.embedding = OptimalityEmbedding(CONDITION)
-        unet: torch.nn.Module = ConditionalUnet1d(ACTION_DIM, dim, preset.unet).eval().requires_grad_(False)
-        if half:
-            self.encoder.to(torch.bfloat16)
-            unet = Bfloat16Unet(unet)
-        self.unet = torch.compile(unet) if compiled else unet
-        self.diffusion = Diffusion(preset.diffusion)
-        horizon = ScheduleConfig.horizon
-        self.images = torch.randint(0, 256, (VIEWS, SIZE_PX, SIZE_PX, 3), dtype=torch.uint8)
+
+class _Sampling:
+    """One observation, one noise, one prefix."""
+
+    def __init__(self, actor: Actor) -> None:
+        torch.manual_seed(1)
+        self.actor, horizon = actor, actor.config.horizon
+        shape = (1, len(CAMERAS), IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3)
+        pose = torch.tensor([[0.4, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]])
+        pictures = torch.randint(0, 256, shape, dtype=torch.uint8)
+        self.seen = ObservationBatch(torch.zeros(1, 6), pose, torch.full((1, 6), 0.5), images=pictures)
         self.noise, self.prefix = torch.randn(1, horizon, ACTION_DIM), torch.rand(1, PREFIX, ACTION_DIM)
-        self.proprioception = torch.randn(1, PROPRIOCEPTION)
 
     @torch.inference_mode()
     def one_batch(self) -> torch.Tensor:
-        """Both views in one batch, with and without condition in one batch."""
-        seen = self.encoder(self.images).float().reshape(1, -1)
-        features = self._condition(torch.cat([seen, self.proprioception], dim=1).expand(2, -1))
-        denoiser = guided(lambda x, step, clean: self.unet(x, step, features, clean), CONDITION.guidance)
-        return self.diffusion.sample(denoiser, self.noise, self.prefix)
+        """As the node does: both views in one batch, with and without condition in one batch."""
+        return self.actor.sample(self.seen, self.noise, self.prefix)
 
     @torch.inference_mode()
     def one_by_one(self) -> torch.Tensor:
         """View by view, and a pass each with and without condition."""
-        seen = torch.cat([self.encoder(self.images[i : i + 1]) for i in range(VIEWS)], dim=1)
-        features = self._condition(torch.cat([seen, self.proprioception], dim=1).expand(2, -1))
+        actor, pictures = self.actor, self.seen.images
+        views = [actor.encoder.pixels(pictures[:, i]) for i in range(len(CAMERAS))]
+        features = actor.encoder(replace(self.seen, features=torch.cat(views, dim=1)))
+        plain, wanted = (
+            actor.denoiser(features, torch.ones(1), torch.tensor([masked])) for masked in (True, False)
+        )
+        beta, given = actor.config.condition.guidance, actor.normaliser.normalise(self.prefix)
 
         def denoiser(x, step, clean):
-            plain, wanted = (self.unet(x, step, features[i : i + 1], clean) for i in (0, 1))
-            return plain + CONDITION.guidance * (wanted - plain)
+            base = plain(x, step, clean)
+            return base + beta * (wanted(x, step, clean) - base)
 
-        return self.diffusion.sample(denoiser, self.noise, self.prefix)
+        return actor.normaliser.denormalise(actor.diffusion.sample(denoiser, self.noise, given))
 
-    def _condition(self, features: torch.Tensor) -> torch.Tensor:
-        masked = torch.tensor([True, False])
-        return torch.cat([features, self.embedding(torch.ones(2), masked)], dim=1)
+
+def _half(size: Size = "paper", compiled: bool = False) -> _Sampling:
+    actor = _actor(size)
+    actor.unet = Bfloat16Unet(actor.unet)
+    actor.encoder.pixels.to(torch.bfloat16).to(memory_format=torch.channels_last)
+    if compiled:
+        actor.unet = torch.compile(actor.unet)
+    return _Sampling(actor)
 
 
 def _milliseconds(function: Callable[[], object]) -> np.ndarray:
@@ -83,18 +90,20 @@ def _milliseconds(function: Callable[[], object]) -> np.ndarray:
 
 def inference_latency() -> Result:
     """p99 of a chunk: bfloat16 in one batch against plain float32 one by one, both on two threads."""
-    plain, half = _ImagePolicy(half=False), _ImagePolicy(half=True)
+    plain, half = _Sampling(_actor()), _half()
     torch.testing.assert_close(plain.one_batch(), plain.one_by_one(), atol=1e-3, rtol=1e-3)
     torch.set_num_threads(2)
+    encoder, pictures = half.actor.encoder, half.seen
     ways = {
         "float32 one by one": plain.one_by_one,
         "float32 one batch": plain.one_batch,
         "bfloat16 one batch": half.one_batch,
-        "preset small, bfloat16": _ImagePolicy(half=True, size="small").one_batch,
-        "bfloat16, encoder alone": torch.inference_mode()(lambda: half.encoder(half.images)),
+        "size small, bfloat16": _half("small").one_batch,
+        "size tiny, bfloat16": _half("tiny").one_batch,
+        "bfloat16, pictures alone": torch.inference_mode()(lambda: encoder.look(pictures)),
     }
     if COMPILE:
-        ways["bfloat16 compiled"] = _ImagePolicy(half=True, compiled=True).one_batch
+        ways["bfloat16 compiled"] = _half(compiled=True).one_batch
     found = {name: _milliseconds(way) for name, way in ways.items()}
     torch.set_num_threads(1)
     found["bfloat16 one thread"] = _milliseconds(half.one_batch)

@@ -1,5 +1,6 @@
 """Sampling a chunk and assembling training batches."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from measure import Result, faster, median_pair
 
 from dexpie_core import se3
 from dexpie_core.action_space import pack, relative_from_absolute
-from dexpie_training.config import ACTOR_PRESETS, ActorConfig, ConditionConfig
+from dexpie_training.actor_presets import actor_preset
 from dexpie_training.dataset import Dataset, Windows
 from dexpie_training.diffusion import Diffusion, DiffusionConfig
 from dexpie_training.models.actor import Actor
-from dexpie_training.models.encoders import ObservationBatch
+from dexpie_training.models.observation import ObservationBatch
 from dexpie_training.models.unet1d import ConditionalUnet1d, UnetConfig
 
 HORIZON, ACTION_DIM, CONDITION_DIM, PREFIX = 24, 15, 64, 4
@@ -56,9 +57,9 @@ def sampler() -> Result:
     """Guided sampling of one chunk: both halves in one batch and fused, against two calls and diffusers."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    preset = ACTOR_PRESETS["small"]
-    condition = ConditionConfig("continuous", dim=preset.condition_dim)
-    actor = Actor(ActorConfig(unet=preset.unet, diffusion=preset.diffusion, condition=condition)).eval()
+    config = actor_preset("default", "small").config
+    condition = replace(config.condition, kind="continuous")
+    actor = Actor(replace(config, condition=condition)).eval()
     scheduler = DDIMScheduler(
         num_train_timesteps=50, beta_schedule="squaredcos_cap_v2", prediction_type="sample", clip_sample=True
     )

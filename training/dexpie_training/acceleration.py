@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.models.actor import Actor
+from dexpie_training.models.picture_encoder import PictureEncoder
 from dexpie_training.models.unet1d import ConditionalUnet1d
 
 HALF: Final = torch.bfloat16
@@ -28,7 +29,7 @@ class Bfloat16Unet(nn.Module):
 
 
 def accelerate(actor: Actor) -> bool:
-    """Bring the U-Net, most of the work, to bfloat16 where the device computes in it; whether it did.
+    """Bring U-Net and picture network to bfloat16 where the device computes in it; whether it did.
 
     An actor that is accelerated is for inference only.
     """
@@ -36,4 +37,7 @@ def accelerate(actor: Actor) -> bool:
     if not computes_in_bfloat16(device):
         return False
     actor.unet = Bfloat16Unet(actor.unet)  # type: ignore[assignment]
+    if isinstance(actor.encoder, PictureEncoder):
+        pixels: nn.Module = actor.encoder.pixels.to(HALF)
+        pixels.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return True

@@ -9,28 +9,29 @@ from torch import Tensor
 
 from dexpie_training.batches import ActorData
 from dexpie_training.config import ActorConfig
-from dexpie_training.dataset import Dataset
 from dexpie_training.labels import Labels
-from dexpie_training.models.encoders import ObservationBatch
+from dexpie_training.models.observation import ObservationBatch
+from dexpie_training.observed import ObservedRows
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
     """Windows of a dataset and their optimality (n,) float32; 1 where nothing is labelled."""
 
+    observed: ObservedRows
     data: ActorData
     optimality: Tensor
 
     @classmethod
     def prepare(
-        cls, dataset: Dataset, rows: NDArray[np.int64], config: ActorConfig, labels: Labels | None
+        cls, observed: ObservedRows, rows: NDArray[np.int64], config: ActorConfig, labels: Labels | None
     ) -> "LabelledRows":
         """Keep of `rows` those that start a window, and look up what each window is worth."""
-        data = ActorData.prepare(dataset, rows, config.horizon)
+        data = ActorData.prepare(observed.dataset, rows, config.horizon)
         if labels is None:
-            return cls(data, torch.ones(len(data)))
+            return cls(observed, data, torch.ones(len(data)))
         optimality = labels.of_windows(data.windows.rows(data.rows), config.condition.window_rule)
-        return cls(data, torch.from_numpy(optimality.astype(np.float32)))
+        return cls(observed, data, torch.from_numpy(optimality.astype(np.float32)))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -38,7 +39,7 @@ class LabelledRows:
     def batch(self, positions: NDArray[np.int64]) -> tuple[ObservationBatch, Tensor, Tensor]:
         """Observations, relative chunks (B, H, 15) and optimality (B,) at these positions."""
         return (
-            self.data.observations(positions),
+            self.observed(self.data.rows[positions]),
             self.data.relative_chunks(positions),
             self.optimality[torch.from_numpy(positions)],
         )

@@ -9,17 +9,16 @@ from numpy.typing import NDArray
 
 from dexpie_core.errors import UsageError
 from dexpie_training.actor_data import LabelledRows
-from dexpie_training.config import (
-    ACTOR_PRESETS,
-    ActorConfig,
-    ConditionConfig,
-    EncoderConfig,
-    OptimiserConfig,
-)
+from dexpie_training.actor_presets import actor_preset
+from dexpie_training.config import ActorConfig, ConditionConfig, EncoderConfig, OptimiserConfig
 from dexpie_training.dataset import Dataset, split_episodes
+from dexpie_training.features import FrozenFeatures, pretrained
 from dexpie_training.labels import Labels
 from dexpie_training.methods import CONDITION_OF, ROWS_OF
 from dexpie_training.models.actor import Actor, parameter_count
+from dexpie_training.models.picture_encoder import PictureEncoder
+from dexpie_training.observed import ObservedRows
+from dexpie_training.serial import with_fields
 from dexpie_training.train_actor import TrainActorOptions, TrainReport
 from dexpie_training.training_loop import run_loop
 from dexpie_training.training_setup import Setup, loop_config, prepare_run, with_overrides
@@ -46,7 +45,7 @@ class ActorLearner:
     def fit_statistics(self) -> None:
         """Take the normalisation from the training rows."""
         self.module.normaliser.fit(*self._train.data.chunk_range())
-        self.module.encoder.fit(self._train.data.observations(np.arange(len(self._train))))
+        self.module.encoder.fit(self._train.observed(self._train.data.rows, pictures=False))
 
     def batch(self, positions: NDArray[np.int64]) -> tuple[Any, ...]:
         return self._train.batch(positions)
@@ -69,7 +68,7 @@ class ActorLearner:
 
 def train_actor(options: TrainActorOptions) -> TrainReport:
     """Train or continue a run, see TrainActorOptions."""
-    naming = {"method": options.method, "preset": options.preset, "labels": options.labels}
+    naming = {name: getattr(options, name) for name in ("method", "preset", "size", "labels")}
     setup = prepare_run(
         options, "actor", ActorConfig, lambda dataset: configuration(options, dataset), naming
     )
@@ -83,9 +82,10 @@ def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport
     dataset, config = setup.dataset, setup.config
     rows = ROWS_OF[options.method].rows(dataset)
     labels = _labels(options, dataset, config.condition)
+    observed = ObservedRows.open(dataset, config.encoder)
     train_mask, held_out_mask = split_episodes(dataset, options.held_out, options.seed)
     train, held_out = (
-        LabelledRows.prepare(dataset, rows[mask[rows]], config, labels)
+        LabelledRows.prepare(observed, rows[mask[rows]], config, labels)
         for mask in (train_mask, held_out_mask)
     )
     if not len(train):
@@ -96,7 +96,10 @@ def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport
         setup.description["labels_sha256"] = labels.meta["labels_sha256"]
     torch.manual_seed(options.seed)
     learner = ActorLearner(Actor(config), train, held_out, setup.description)
-    learner.fit_statistics()
+    if not options.resume:
+        if config.encoder.looks:
+            _load_pretrained(learner.module, options, dataset)
+        learner.fit_statistics()
     length = loop_config(options, setup.optimiser, len(train), parameter_count(learner.module))
     checkpoint = run_loop(learner, length, setup.run, options.resume)
     minutes = float(checkpoint.meta["elapsed_s"]) / 60.0
@@ -119,19 +122,57 @@ def _labels(options: TrainActorOptions, dataset: Dataset, condition: ConditionCo
 
 
 def configuration(options: TrainActorOptions, dataset: Dataset) -> tuple[ActorConfig, OptimiserConfig]:
-    """Configuration of a new run: preset, then what the options override."""
-    if not dataset.meta["state_names"]:
-        raise UsageError(f"{options.dataset}: has no simulated state, --encoder state cannot be used")
-    preset = ACTOR_PRESETS[options.preset]
-    condition = ConditionConfig(kind=CONDITION_OF[options.method], dim=preset.condition_dim)
+    """Configuration of a new run: preset and size, then what the options override."""
+    preset = actor_preset(options.preset, options.size)
+    condition = replace(preset.config.condition, kind=CONDITION_OF[options.method])
     if options.guidance is not None:
         condition = replace(condition, guidance=options.guidance)
-    config = ActorConfig(
-        unet=preset.unet,
-        diffusion=preset.diffusion,
-        action_range=preset.action_range,
-        encoder=EncoderConfig(kind=options.encoder),
+    config = replace(
+        preset.config,
         condition=condition,
-        state_names=tuple(dataset.meta["state_names"]),
+        encoder=_encoder(options, dataset, preset.config.encoder),
+        state_names=tuple(dataset.meta["state_names"]) if options.encoder == "state" else (),
     )
-    return config, with_overrides(preset.optimiser, options)
+    return with_fields(config, options.set), with_overrides(preset.optimiser, options)
+
+
+def _encoder(options: TrainActorOptions, dataset: Dataset, preset: EncoderConfig) -> EncoderConfig:
+    """The encoder asked for, if the dataset has what it looks at."""
+    kind = options.encoder
+    if kind == "state":
+        if not dataset.meta["state_names"]:
+            raise UsageError(
+                f"{options.dataset}: has no simulated state, --encoder state cannot be used; "
+                "use r3m or resnet18"
+            )
+        return preset
+    if not dataset.frames:
+        raise UsageError(f"{options.dataset}: has no images, --encoder {kind} cannot be used")
+    frozen = preset.frozen and kind == "r3m" if options.frozen is None else options.frozen
+    digest = FrozenFeatures.open(dataset, kind).encoder_sha256 if frozen else ""
+    return replace(
+        preset,
+        kind=kind,
+        frozen=frozen,
+        cameras=tuple(dataset.frames),
+        image_size_px=int(dataset.meta["image_size_px"]),
+        weights_sha256=digest,
+    )
+
+
+def _load_pretrained(actor: Actor, options: TrainActorOptions, dataset: Dataset) -> None:
+    """Give the network behind the pictures the weights that it starts, or stays, with."""
+    encoder = actor.config.encoder
+    assert isinstance(actor.encoder, PictureEncoder) and encoder.kind != "state"
+    if encoder.kind == "resnet18" and not encoder.frozen:
+        return
+    weights = options.weights
+    if encoder.frozen:
+        weights = weights or FrozenFeatures.open(dataset, encoder.kind).weights
+    network = pretrained(encoder.kind, weights)
+    if encoder.frozen and network.sha256 != encoder.weights_sha256:
+        raise UsageError(
+            f"--weights {weights}: not the network behind the features in {options.dataset}; "
+            "give the file that `dexpie features` was given"
+        )
+    actor.encoder.pixels.load_state_dict(network.state_dict())

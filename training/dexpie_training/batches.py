@@ -1,4 +1,4 @@
-"""Training rows as tensors: observations and relative chunks, ready to be indexed."""
+"""Relative chunks of training rows as tensors, ready to be indexed."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dexpie_training.dataset import Dataset, Windows
-from dexpie_training.models.encoders import ObservationBatch
 
 CACHE_LIMIT_BYTES = 512 * 2**20
 BLOCK_ROWS = 4096
@@ -22,7 +21,6 @@ class ActorData:
     batch by batch; both are vectorised over the batch.
     """
 
-    dataset: Dataset
     windows: Windows
     rows: NDArray[np.int64]
     chunks: Tensor | None
@@ -33,14 +31,10 @@ class ActorData:
         windows = Windows(dataset, horizon)
         kept = np.intersect1d(rows, windows.starts)
         fits = len(kept) * horizon * 15 * 4 <= CACHE_LIMIT_BYTES
-        return cls(dataset, windows, kept, _relative(windows, kept) if fits else None)
+        return cls(windows, kept, _relative(windows, kept) if fits else None)
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def observations(self, positions: NDArray[np.int64]) -> ObservationBatch:
-        """Observations at these positions, float32."""
-        return observations(self.dataset, self.rows[positions])
 
     def relative_chunks(self, positions: NDArray[np.int64]) -> Tensor:
         """Relative chunks (B, H, 15) at these positions, float32."""
@@ -57,16 +51,6 @@ class ActorData:
             low = np.minimum(low, block.min(axis=0))
             high = np.maximum(high, block.max(axis=0))
         return low, high
-
-
-def observations(dataset: Dataset, rows: NDArray[np.int64]) -> ObservationBatch:
-    """Proprioception and simulated state of rows (B,), float32."""
-
-    def tensor(column: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(np.asarray(column[rows], dtype=np.float32))
-
-    state = None if dataset.state is None else tensor(dataset.state)
-    return ObservationBatch(tensor(dataset.arm_q), tensor(dataset.tcp_pose), tensor(dataset.hand_q), state)
 
 
 def _relative(windows: Windows, rows: NDArray[np.int64]) -> Tensor:

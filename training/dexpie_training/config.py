@@ -1,7 +1,7 @@
 """Configurations and presets of the learning code. A preset is a set of values, never a fork of code."""
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 from dexpie_training.advantage import WindowRule
 
@@ -9,6 +9,9 @@ MethodName = Literal["bc", "hg-dagger", "recap", "dexpie"]
 ConditionKind = Literal["none", "continuous", "binary"]
 PrefixMarking = Literal["per_step_time", "mask_channel", "none"]
 ProprioceptionName = Literal["q", "tcp", "hand"]
+ActionScale = Literal["chunk", "step", "none"]
+EncoderName = Literal["state", "r3m", "resnet18"]
+Preset = Literal["paper", "release", "default"]
 Size = Literal["tiny", "small", "paper"]
 
 
@@ -53,11 +56,29 @@ class DiffusionConfig:
 
 
 @dataclass(frozen=True)
+class AugmentationConfig:
+    """Random changes of pictures in training, drawn for every picture on its own."""
+
+    crop: float = 0.95
+    """side of the part that is kept, of the picture's; 1: all of it"""
+    rotation_deg: float = 5.0
+    """largest turn to either side"""
+    brightness: float = 0.3
+    """largest relative change"""
+    contrast: float = 0.4
+    """largest relative change"""
+    saturation: float = 0.5
+    """largest relative change"""
+    hue: float = 0.08
+    """largest change, of the whole circle"""
+
+
+@dataclass(frozen=True)
 class EncoderConfig:
     """What the networks see and how it becomes a vector."""
 
-    kind: Literal["state"] = "state"
-    """`state`: simulated object poses"""
+    kind: EncoderName = "state"
+    """`state`: simulated object poses; `r3m`: pictures, pretrained; `resnet18`: pictures, from scratch"""
     proprioception: tuple[ProprioceptionName, ...] = ("q", "tcp", "hand")
     """measured quantities that are given: joint angles, TCP pose, hand position"""
     objects_in_base: bool = True
@@ -65,11 +86,26 @@ class EncoderConfig:
     objects_in_tcp: bool = True
     """object poses in the observed TCP frame are given"""
     hidden_dim: int = 256
-    """width of the state encoder's hidden layer"""
+    """width of the hidden layer behind what is seen; 0: it is the condition as it is"""
     feature_dim: int = 128
-    """size of the feature vector"""
+    """size of the feature vector where there is a hidden layer"""
     noise: float = 0.0
     """standard deviation of noise on the standardised features, in training only"""
+    frozen: bool = True
+    """the network behind pictures is not trained; its features are computed once, by `dexpie features`"""
+    cameras: tuple[str, ...] = ()
+    """cameras that are looked at, in this order, where the kind looks at pictures"""
+    image_size_px: int = 224
+    """side of the pictures"""
+    weights_sha256: str = ""
+    """hash of the network behind pictures, where it is frozen"""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """of pictures, where the network behind them is trained"""
+
+    @property
+    def looks(self) -> bool:
+        """Whether it looks at pictures."""
+        return self.kind != "state"
 
 
 @dataclass(frozen=True)
@@ -106,8 +142,8 @@ class ActorConfig:
 
     horizon: int = 24
     """steps of a chunk [1/25 s]"""
-    action_range: Literal["chunk", "step"] = "chunk"
-    """ranges that scale positions and hand: over whole chunks, or of each step of the chunk"""
+    action_scale: ActionScale = "chunk"
+    """ranges that scale positions and hand: over whole chunks, of each step, or none (release)"""
     unet: UnetConfig = field(default_factory=UnetConfig)
     """the network over the chunk"""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -142,39 +178,3 @@ class OptimiserConfig:
     """EMA decay at step s is 1 - (1 + s)^-power"""
     ema_max: float = 0.9999
     """largest EMA decay"""
-
-
-@dataclass(frozen=True)
-class ActorPreset:
-    """Values of one preset."""
-
-    unet: UnetConfig
-    optimiser: OptimiserConfig
-    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
-    action_range: Literal["chunk", "step"] = "chunk"
-    condition_dim: int = 128
-
-
-# `tiny` and `small` are what a CPU trains in minutes. Only `tiny` was measured, one training run a variant
-# (bottle, 60 demonstrations, 3000 steps of 64). On lockstep seeds 0..39, on which the variants were also
-# chosen: without prefix features 28 of 40, with them 40 of 40; on seeds 5000..5049, on which nothing was
-# chosen, 49 of 50. Ranges of each step: 14 of 20 against 15 without, no gain in successes; the error of the
-# first step on training windows fell from 7.4 to 3.9 mm. Predicting the chunk has no matched control in the
-# closed loop: the one policy that predicted the noise (64-128-256, 1000 steps of 256) failed 12 of 12.
-ACTOR_PRESETS: Final[dict[Size, ActorPreset]] = {
-    "tiny": ActorPreset(
-        UnetConfig(down_dims=(64, 64, 64), step_dim=64, prefix_features=64),
-        OptimiserConfig(learning_rate=2e-3, warmup_steps=50, batch_size=64, epochs=20),
-        DiffusionConfig(prediction="sample"),
-        action_range="step",
-        condition_dim=64,
-    ),
-    "small": ActorPreset(
-        UnetConfig(down_dims=(64, 128, 256), prefix_features=64),
-        OptimiserConfig(learning_rate=1e-3, warmup_steps=50, batch_size=64, epochs=20),
-        DiffusionConfig(prediction="sample"),
-        action_range="step",
-        condition_dim=64,
-    ),
-    "paper": ActorPreset(UnetConfig(down_dims=(256, 512, 1024)), OptimiserConfig()),
-}

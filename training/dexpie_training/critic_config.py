@@ -3,11 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from dexpie_training.config import OptimiserConfig, ProprioceptionName, Size
+from dexpie_training.config import EncoderName, OptimiserConfig, Preset, ProprioceptionName, Size
 from dexpie_training.returns import ReturnConfig, ValueBins
-
-EncoderName = Literal["state", "r3m", "resnet18"]
-Preset = Literal["paper", "release", "default"]
 
 HIDDEN_DIMS: Final[dict[Size, tuple[int, ...]]] = {
     "tiny": (128, 128, 64),

@@ -5,16 +5,15 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dexpie_core.errors import DexpieError, UsageError
-from dexpie_training.batches import observations
 from dexpie_training.config import EncoderConfig
 from dexpie_training.critic_config import CriticConfig
 from dexpie_training.dataset import Dataset
-from dexpie_training.features import FrozenFeatures
-from dexpie_training.models.encoders import StateView, proprioception, proprioception_dim
+from dexpie_training.models.encoders import StateView
+from dexpie_training.models.observation import proprioception
+from dexpie_training.observed import ObservedRows
 from dexpie_training.returns import Bools, EpisodeLayout, Floats, Ints, returns_to_go
 
 
@@ -30,31 +29,24 @@ class RowInputs:
     """
 
     def __init__(self, dataset: Dataset, config: CriticConfig) -> None:
-        self._dataset, self._config = dataset, config
-        self._features: NDArray[np.float32] | None = None
+        encoder = EncoderConfig(
+            kind=config.encoder, proprioception=config.proprioception, weights_sha256=config.encoder_sha256
+        )
+        self._config, self._observed = config, ObservedRows.open(dataset, encoder)
         self._view: StateView | None = None
         if config.encoder == "state":
             if tuple(dataset.meta["state_names"]) != config.state_names:
                 raise UsageError(f"{dataset.path}: its simulated state is not the one that the critic knows")
-            self._view = StateView(EncoderConfig(proprioception=config.proprioception), config.state_names)
-            self.dim = self._view.dim
-        else:
-            features = FrozenFeatures.open(dataset, config.encoder)
-            if features.encoder_sha256 != config.encoder_sha256:
-                raise UsageError(
-                    f"{features.file}: made by another encoder than the one that the critic knows"
-                )
-            self._features = features.rows
-            self.dim = features.rows.shape[1] + proprioception_dim(config.proprioception)
+            self._view = StateView(encoder, config.state_names)
+        self.dim = self.rows(np.zeros(1, dtype=np.int64)).shape[1]
 
     def rows(self, rows: Ints) -> Tensor:
         """Inputs (B, dim), float32, of rows (B,)."""
-        batch = observations(self._dataset, rows)
+        batch = self._observed(rows)
         if self._view is not None:
             return self._view(batch)
-        assert self._features is not None
-        seen = torch.from_numpy(np.asarray(self._features[rows], dtype=np.float32))
-        return torch.cat([seen, *proprioception(batch, self._config.proprioception)], dim=1)
+        assert batch.features is not None
+        return torch.cat([batch.features, *proprioception(batch, self._config.proprioception)], dim=1)
 
 
 def assign_folds(success: Bools, folds: int, seed: int) -> Ints:

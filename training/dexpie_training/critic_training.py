@@ -19,6 +19,7 @@ from dexpie_training.features import FrozenFeatures
 from dexpie_training.models.actor import parameter_count
 from dexpie_training.models.critic import CriticEnsemble, cross_entropy, soft_targets
 from dexpie_training.returns import Floats, Ints, with_length
+from dexpie_training.serial import with_fields
 from dexpie_training.train_critic import CriticReport, TrainCriticOptions
 from dexpie_training.training_loop import run_loop
 from dexpie_training.training_setup import Setup, loop_config, prepare_run, with_overrides
@@ -117,6 +118,7 @@ def configuration(options: TrainCriticOptions, dataset: Dataset) -> tuple[Critic
     """Configuration of a new run: preset, then what the options override and the dataset decides."""
     preset = CRITIC_PRESETS[options.preset]
     config = replace(preset.config, encoder=options.encoder, hidden_dims=HIDDEN_DIMS[options.size])
+    config = with_fields(config, options.set)
     returns = config.returns
     if options.failure_return is not None:
         returns = replace(returns, failure_return=options.failure_return)

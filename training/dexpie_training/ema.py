@@ -1,4 +1,4 @@
-"""Exponential moving average of a module's parameters; buffers are copied."""
+"""Exponential moving average of a module's trained parameters; everything else is copied."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,10 @@ class ParameterAverage:
 
     def __init__(self, module: nn.Module, power: float, max_decay: float) -> None:
         self.power, self.max_decay = power, max_decay
-        self._live = module
-        self._names = [name for name, _ in module.named_parameters()]
-        self._average = [p.detach().clone() for p in module.parameters()]
+        self._module = module
+        trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        self._names, self._live = list(trained), list(trained.values())
+        self._average = [p.detach().clone() for p in self._live]
 
     def decay(self, step: int) -> float:
         """Share of the old average that is kept at optimiser step `step` (1, 2, ...)."""
@@ -20,13 +21,14 @@ class ParameterAverage:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the live parameters."""
-        live = [p.detach() for p in self._live.parameters()]
+        live = [p.detach() for p in self._live]
         torch._foreach_lerp_(self._average, live, 1.0 - self.decay(step))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Averaged parameters and the live buffers, under the module's names."""
-        buffers = {name: buffer.detach().clone() for name, buffer in self._live.named_buffers()}
-        return {**dict(zip(self._names, self._average, strict=True)), **buffers}
+        """The module's, with averaged parameters."""
+        averaged = dict(zip(self._names, self._average, strict=True))
+        whole = self._module.state_dict().items()
+        return {name: averaged[name] if name in averaged else value.detach().clone() for name, value in whole}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take averaged parameters back."""
@@ -37,7 +39,7 @@ class ParameterAverage:
     def swap(self) -> None:
         """Exchange the average and the live parameters; call again to undo."""
         with torch.no_grad():
-            for average, live in zip(self._average, self._live.parameters(), strict=True):
+            for average, live in zip(self._average, self._live, strict=True):
                 held = live.detach().clone()
                 live.copy_(average)
                 average.copy_(held)

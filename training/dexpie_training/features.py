@@ -16,7 +16,12 @@ from dexpie_training.checkpoint import code_version
 from dexpie_training.dataset import Dataset
 from dexpie_training.dataset_writer import NpyAppender
 from dexpie_training.make_features import FeaturesOptions, FeaturesReport
-from dexpie_training.models.image_encoder import FrozenImageEncoder, load_r3m, random_resnet18
+from dexpie_training.models.image_encoder import (
+    ImageEncoder,
+    ImageEncoderName,
+    load_r3m,
+    random_resnet18,
+)
 from dexpie_training.serial import read_provenance, write_json
 
 FORMAT: Final = "dexpie-features"
@@ -29,7 +34,17 @@ class FrozenFeatures:
 
     file: Path
     rows: NDArray[np.float32]
-    encoder_sha256: str
+    meta: dict[str, Any]
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Hash of the network's weights."""
+        return str(self.meta["encoder_sha256"])
+
+    @property
+    def weights(self) -> Path | None:
+        """File that the network's weights were read from, where they were."""
+        return Path(self.meta["weights"]) if self.meta["weights"] else None
 
     @classmethod
     def open(cls, dataset: Dataset, encoder: str) -> Self:
@@ -45,7 +60,7 @@ class FrozenFeatures:
             raise DexpieError(f"{file}: cannot be read ({error})") from None
         if len(rows) != len(dataset):
             raise DexpieError(f"{file}: has {len(rows)} rows, the dataset {len(dataset)}")
-        return cls(file, rows, str(meta["encoder_sha256"]))
+        return cls(file, rows, meta)
 
 
 def features_file(dataset: Path, encoder: str) -> Path:
@@ -62,7 +77,7 @@ def compute_features(options: FeaturesOptions, progress: Callable[[int, int], No
         raise UsageError(f"{options.dataset}: has no images; record and convert with the cameras on")
     if file.with_suffix(".json").exists():
         raise UsageError(f"{file} exists already; remove it and {file.stem}.json to compute it again")
-    encoder = make_encoder(options).to(_device(options.device))
+    encoder = pretrained(options.encoder, options.weights).to(_device(options.device))
     dim = encoder.feature_dim * len(dataset.frames)
     began = time.monotonic()
     partial = file.with_name(f".{file.name}.partial-{os.getpid()}")
@@ -80,15 +95,13 @@ def compute_features(options: FeaturesOptions, progress: Callable[[int, int], No
     return FeaturesReport(file, len(dataset), dim, images / max(time.monotonic() - began, 1e-9))
 
 
-def _describe(
-    options: FeaturesOptions, dataset: Dataset, encoder: FrozenImageEncoder, dim: int
-) -> dict[str, Any]:
+def _describe(options: FeaturesOptions, dataset: Dataset, encoder: ImageEncoder, dim: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
         "encoder": options.encoder,
         "encoder_sha256": encoder.sha256,
-        "weights": str(options.weights or ""),
+        "weights": str(options.weights.resolve()) if options.weights else "",
         "dataset_sha256": dataset.content_hash,
         "cameras": list(dataset.frames),
         "rows": len(dataset),
@@ -97,14 +110,16 @@ def _describe(
     }
 
 
-def make_encoder(options: FeaturesOptions) -> FrozenImageEncoder:
-    """The encoder that is asked for."""
-    if options.weights is not None:
-        return load_r3m(options.weights)
-    return random_resnet18()
+def pretrained(kind: ImageEncoderName, weights: Path | None) -> ImageEncoder:
+    """The frozen network of a kind: r3m from a file, resnet18 of fixed seed."""
+    if kind == "resnet18":
+        return random_resnet18()
+    if weights is None:
+        raise UsageError("--weights is missing: the encoder r3m needs model.pt of r3m_18")
+    return load_r3m(weights)
 
 
-def encode_rows(encoder: FrozenImageEncoder, dataset: Dataset, rows: slice) -> NDArray[np.float32]:
+def encode_rows(encoder: ImageEncoder, dataset: Dataset, rows: slice) -> NDArray[np.float32]:
     """Features (n, cameras x 512) of rows."""
     device = encoder.mean.device
     parts = []

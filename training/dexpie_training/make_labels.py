@@ -8,7 +8,7 @@ import tyro
 
 from dexpie_core.errors import UsageError
 from dexpie_training.advantage import Form, OptimalityConfig, QuantilesOver
-from dexpie_training.critic_config import Preset
+from dexpie_training.config import Preset
 
 OPTIMALITY_PRESETS: Final[dict[Preset, OptimalityConfig]] = {
     "paper": OptimalityConfig(),

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dexpie_core.action_space import ACTION_DIM
+from dexpie_training.config import ActionScale
 
 ROTATION = slice(3, 9)  # 6D rotation in an action: left as it is
 MIN_RANGE = 1e-4  # m or share of the hand's range: below it a channel counts as constant
@@ -14,13 +15,14 @@ MIN_RANGE = 1e-4  # m or share of the hand's range: below it a channel counts as
 class ActionNormaliser(nn.Module):
     """Positions and hand of RELATIVE chunks to [-1, 1] by their range in the data; rotation unchanged.
 
-    Ranges are over all steps of all chunks, or (`per_step`) of each step of the chunk on its own: a
-    chunk starts near the TCP, so that its first steps, of which a motion is made, gain resolution.
+    Ranges are over all steps of all chunks (`chunk`), or of each step of the chunk on its own (`step`): a
+    chunk starts near the TCP, so that its first steps, of which a motion is made, gain resolution. `none`
+    leaves everything as it is.
     """
 
-    def __init__(self, horizon: int, per_step: bool = False) -> None:
+    def __init__(self, horizon: int, scale: ActionScale = "chunk") -> None:
         super().__init__()
-        self.per_step = per_step
+        self.scale = scale
         self.register_buffer("centre", torch.zeros(horizon, ACTION_DIM))
         self.register_buffer("half_range", torch.ones(horizon, ACTION_DIM))
         self.centre: Tensor
@@ -28,7 +30,9 @@ class ActionNormaliser(nn.Module):
 
     def fit(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
         """Take the smallest and the largest values (H, 15) of every step over the relative chunks."""
-        if not self.per_step:
+        if self.scale == "none":
+            return
+        if self.scale == "chunk":
             low = np.broadcast_to(low.min(axis=0), low.shape)
             high = np.broadcast_to(high.max(axis=0), high.shape)
         centre, half_range = (low + high) / 2, (high - low) / 2

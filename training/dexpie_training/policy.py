@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -13,11 +14,13 @@ from dexpie_core import action_space, se3
 from dexpie_core.action_space import ACTION_DIM
 from dexpie_core.errors import UsageError
 from dexpie_core.observation import Observation
+from dexpie_training import images
 from dexpie_training.checkpoint import Checkpoint, find_checkpoint
 from dexpie_training.models.actor import Actor
-from dexpie_training.models.encoders import ObservationBatch
+from dexpie_training.models.observation import ObservationBatch
 
 Array = NDArray[np.float64]
+BLACK: Final = np.zeros((1, 1, 3), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class LoadedPolicy:
             rate_hz=float(dataset["rate_hz"]),
             horizon=actor.config.horizon,
             max_delay=actor.config.diffusion.max_delay,
-            cameras=(),
+            cameras=actor.config.encoder.cameras,
             state_names=actor.config.state_names,
             guidance=_guidance(actor, guidance),
         )
@@ -99,7 +102,8 @@ class LoadedPolicy:
         """Run the network on zeros, so that the first real chunk is not slower; keeps the noise sequence."""
         state = self._generator.get_state()
         scene = np.zeros(len(self.info.state_names)) if self.info.state_names else None
-        observation = Observation(0.0, np.zeros(6), np.eye(4), np.zeros(6), scene)
+        pictures = dict.fromkeys(self.info.cameras, BLACK)
+        observation = Observation(0.0, np.zeros(6), np.eye(4), np.zeros(6), scene, pictures)
         hold = action_space.pack(np.eye(4), np.zeros(6))
         for _ in range(calls):
             self.infer(observation, np.tile(hold, (self.info.max_delay, 1)))
@@ -147,7 +151,20 @@ class LoadedPolicy:
             self._tensor(pose[None]),
             self._tensor(observation.hand[None]),
             state,
+            images=self._images(observation) if self.info.cameras else None,
         )
+
+    def _images(self, observation: Observation) -> Tensor:
+        """(1, cameras, H, W, 3) uint8, resized as those that it learnt from."""
+        missing = [camera for camera in self.info.cameras if camera not in observation.images]
+        if missing:
+            raise UsageError(
+                f"policy {self.policy_id} looks at camera {missing[0]}, the observation has "
+                f"{', '.join(observation.images) or 'none'}"
+            )
+        size_px = self._actor.config.encoder.image_size_px
+        views = [images.resize(observation.images[camera], size_px) for camera in self.info.cameras]
+        return torch.from_numpy(np.stack(views)[None]).to(self._device)
 
     def _tensor(self, values: Array) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self._device)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -44,6 +45,33 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint in (int, float, str, bool) and type(value) is not hint:
         raise ValueError(f"{where} {value!r} is not {hint.__name__}")
     return value
+
+
+def with_fields(config: T, changes: Sequence[str]) -> T:
+    """The configuration with fields changed, each `a.b=value`; UsageError names the one that does not fit.
+
+    Values are JSON; what is no JSON is text.
+    """
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise UsageError(f"--set {change}: give FIELD=VALUE")
+        content = dataclasses.asdict(config)  # type: ignore[call-overload]
+        *above, last = path.split(".")
+        holder = content
+        for name in above:
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or last not in holder:
+            raise UsageError(f"--set {change}: {type(config).__name__} has no field {path}")
+        try:
+            holder[last] = json.loads(text)
+        except json.JSONDecodeError:
+            holder[last] = text
+        try:
+            config = from_dict(type(config), content)
+        except ValueError as error:
+            raise UsageError(f"--set {change}: {error}") from None
+    return config
 
 
 def read_provenance(file: Path, kind: str, version: int, missing: str) -> dict[str, Any]:

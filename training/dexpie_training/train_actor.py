@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
+
+import tyro
 
 from dexpie_core.errors import UsageError
-from dexpie_training.config import MethodName, Size
+from dexpie_training.config import EncoderName, MethodName, Preset, Size
 from dexpie_training.training_options import TrainingOptions
 
 
@@ -20,11 +22,21 @@ class TrainActorOptions(TrainingOptions):
     """labels of the dataset made by `dexpie label`, for recap (--form binary) and dexpie (continuous)"""
     guidance: float | None = None
     """beta that the policy is sampled with, for recap and dexpie (default: 1.5; 1: no guidance)"""
-    preset: Size = "tiny"
-    """size, learning rate and target: tiny trains on a CPU in minutes (20 epochs, batches of 64), paper is
-    the published size (300 epochs, batches of 256)"""
-    encoder: Literal["state"] = "state"
-    """what the policy sees: state = simulated object poses"""
+    preset: Preset = "default"
+    """paper: as published; release: as in the authors' code; default: what measured best in simulation"""
+    size: Size = "tiny"
+    """network over the chunk: tiny 64-64-64, which a CPU trains in minutes, small 64-128-256, paper
+    256-512-1024"""
+    encoder: EncoderName = "state"
+    """what the policy sees: state = simulated object poses, r3m = pictures through a pretrained network,
+    resnet18 = pictures through a network from scratch"""
+    frozen: bool | None = None
+    """train nothing behind the pictures: their features are those cached by `dexpie features` (default: r3m
+    is frozen in the preset default; resnet18 is trained)"""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """model.pt of R3M's ResNet-18, for r3m (default where frozen: the file that `dexpie features` used)"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
+    """further fields of the configuration, as run.json names them, such as unet.prefix_marking=none"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,6 +48,10 @@ class TrainActorOptions(TrainingOptions):
                 raise UsageError(f"--{name}: {self.method} has no condition; leave it out")
         if self.guidance is not None and self.guidance < 0.0:
             raise UsageError(f"--guidance {self.guidance} must not be negative")
+        if self.encoder == "state" and self.frozen is not None:
+            raise UsageError("--frozen: --encoder state has no network behind pictures; leave it out")
+        if self.encoder != "r3m" and self.weights is not None:
+            raise UsageError(f"--weights is for --encoder r3m, not {self.encoder}")
 
 
 @dataclass(frozen=True)

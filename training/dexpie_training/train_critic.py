@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from dexpie_core.errors import UsageError
-from dexpie_training.config import Size
-from dexpie_training.critic_config import EncoderName, Preset
+from dexpie_training.config import EncoderName, Preset, Size
 from dexpie_training.critic_metrics import CriticMetrics
 from dexpie_training.returns import FailureReturn
 from dexpie_training.training_options import TrainingOptions
@@ -29,6 +31,8 @@ class TrainCriticOptions(TrainingOptions):
     preset's: 5; paper and release 0)"""
     failure_return: FailureReturn | None = None
     """return of a failed episode: clip, decay or unclipped (default: decay; paper clip)"""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
+    """further fields of the configuration, as run.json names them, such as returns.failure_return=clip"""
     max_length_steps: int | None = None
     """L, the task's longest episode [steps at 25 Hz] (default: the dataset's longest episode)"""
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dexpie_core.errors import DexpieError
+from dexpie_training.ahead import Ahead
 from dexpie_training.checkpoint import TRAINING_FILE, Checkpoint, RunFolder, find_checkpoint
 from dexpie_training.config import OptimiserConfig
 from dexpie_training.curve import CURVE_FIELDS, CURVE_FILE, CurveLog, truncate_curve
@@ -89,6 +90,7 @@ class TrainingLoop:
         self.module, self.optimiser = self.accelerator.prepare(learner.module, optimiser)
         self.ema = ParameterAverage(self._bare(), o.ema_power, o.ema_max)
         self.state = _State()
+        self._batches = Ahead(self._arguments)
         self._stop = False
 
     def _bare(self) -> nn.Module:
@@ -129,6 +131,7 @@ class TrainingLoop:
                 if self._due(self.config.save_every_steps):
                     checkpoint = self._save()
             bar.close()
+            self._batches.close()
             if checkpoint is None or checkpoint.step != self.state.step:
                 self._report(log, None)
                 checkpoint = self._save()
@@ -158,18 +161,22 @@ class TrainingLoop:
     def _due(self, every: int) -> bool:
         return self.state.step % every == 0 or self._done()
 
+    def _arguments(self, step: int) -> list[Any]:
+        """This process's batch of a step, ready to be copied to the device."""
+        size, a = self.config.optimiser.batch_size, self.accelerator
+        whole = batch_positions(self.learner.train_count, size * a.num_processes, step, self.config.seed)
+        batch = self.learner.batch(whole[a.process_index * size : (a.process_index + 1) * size])
+        return [part.pin_memory() if a.device.type == "cuda" else part for part in batch]
+
     def _one_step(self, generator: torch.Generator) -> None:
         c, a = self.config, self.accelerator
-        size = c.optimiser.batch_size
-        positions = batch_positions(self.learner.train_count, size * a.num_processes, self.state.step, c.seed)
-        mine = positions[a.process_index * size : (a.process_index + 1) * size]
         step_seed = ((c.seed << 32) + self.state.step) * 64 + a.process_index
         generator.manual_seed(step_seed % 2**63)
         torch.manual_seed(step_seed % 2**63)  # for modules that draw on their own
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.module.train()
-        arguments = [x.to(a.device) for x in self.learner.batch(mine)]
+        arguments = [x.to(a.device) for x in self._batches(self.state.step)]
         with a.autocast():
             loss = self.module(*arguments, generator)
         self.optimiser.zero_grad(set_to_none=True)

@@ -14,9 +14,10 @@ from synthetic_bags import Recipe, action_of, scene_of, write_bags
 from dexpie_core import action_space, se3
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_core.observation import Observation
+from dexpie_training.actor_presets import actor_preset
 from dexpie_training.batches import ActorData
 from dexpie_training.checkpoint import find_checkpoint
-from dexpie_training.config import ACTOR_PRESETS, OptimiserConfig, UnetConfig
+from dexpie_training.config import ActionScale, OptimiserConfig, UnetConfig
 from dexpie_training.convert import ConvertOptions, run_convert
 from dexpie_training.dataset import Dataset
 from dexpie_training.normalisation import ActionNormaliser
@@ -25,9 +26,10 @@ from dexpie_training.sampling import batch_positions
 from dexpie_training.train_actor import TrainActorOptions, run_train_actor
 
 # A network of two levels, that learns the toy task in seconds.
+DEFAULT = actor_preset("default", "tiny")
 TEST_PRESET = replace(
-    ACTOR_PRESETS["tiny"],
-    unet=UnetConfig(down_dims=(64, 64), step_dim=32, prefix_features=16),
+    DEFAULT,
+    config=replace(DEFAULT.config, unet=UnetConfig(down_dims=(64, 64), step_dim=32, prefix_features=16)),
     optimiser=OptimiserConfig(learning_rate=3e-3, warmup_steps=30, batch_size=32),
 )
 
@@ -42,9 +44,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    options = TrainActorOptions(dataset, out, preset="tiny", steps=400, threads=1, precision="fp32")
+    options = TrainActorOptions(dataset, out, steps=400, threads=1, precision="fp32")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ACTOR_PRESETS, "tiny", TEST_PRESET)
+        patch.setattr("dexpie_training.actor_training.actor_preset", lambda preset, size: TEST_PRESET)
         report = run_train_actor(options)
     assert report.steps == 400 and report.policy_id.startswith("bc-")
     return out
@@ -124,18 +126,18 @@ def test_statistics_are_those_of_relative_chunks(dataset: Path, trained: Path) -
     assert torch.all(normaliser.centre[:, 3:9] == 0) and torch.all(normaliser.half_range[:, 3:9] == 1)
 
 
-@pytest.mark.parametrize("per_step", [False, True])
-def test_normaliser_by_hand(per_step: bool) -> None:
+@pytest.mark.parametrize("scale", ["chunk", "step"])
+def test_normaliser_by_hand(scale: ActionScale) -> None:
     """x from -0.1 to 0.3 m in step 0, to 0.5 m in step 1; y constant; hand from 0 to 1."""
     low, high = np.zeros((2, 15)), np.zeros((2, 15))
     low[:, 0], high[:, 0], high[:, 9:] = -0.1, [0.3, 0.5], 1.0
     low[:, 1] = high[:, 1] = 0.2
-    normaliser = ActionNormaliser(2, per_step)
+    normaliser = ActionNormaliser(2, scale)
     normaliser.fit(low, high)
     chunk = torch.zeros(2, 15)
     chunk[:, 0], chunk[:, 1], chunk[:, 3], chunk[:, 14] = 0.3, 0.2, 0.7, 0.25
     out = normaliser.normalise(chunk)
-    assert out[:, 0].tolist() == pytest.approx([1.0 if per_step else 1 / 3, 1 / 3])
+    assert out[:, 0].tolist() == pytest.approx([1.0 if scale == "step" else 1 / 3, 1 / 3])
     assert out[:, 1].tolist() == [0.0, 0.0] and out[0, 3].item() == pytest.approx(0.7)
     assert out[0, 14].item() == pytest.approx(-0.5)
     torch.testing.assert_close(normaliser.denormalise(out), chunk)
@@ -144,7 +146,7 @@ def test_normaliser_by_hand(per_step: bool) -> None:
 
 def test_resuming_equals_not_stopping(dataset: Path, tmp_path: Path) -> None:
     """20 steps, then 20 more, equal 40 in one go, bit for bit: weights, average and optimiser."""
-    common = {"preset": "tiny", "batch_size": 16, "threads": 1, "precision": "fp32", "seed": 3}
+    common = {"batch_size": 16, "threads": 1, "precision": "fp32", "seed": 3}
 
     def train(out: Path, stop_at: int | None, **more: object) -> Path:
         options = TrainActorOptions(dataset, out, steps=40, **common, **more)  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ import torch
 
 from dexpie_core import se3
 from dexpie_training.config import EncoderConfig
-from dexpie_training.models.encoders import ObservationBatch, StateEncoder, StateLayout, to_frame
+from dexpie_training.models.encoders import StateEncoder, StateLayout, to_frame
+from dexpie_training.models.observation import ObservationBatch
 from dexpie_training.normalisation import Standardiser
 
 NAMES = (

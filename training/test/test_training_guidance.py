@@ -9,7 +9,7 @@ from dexpie_training.config import ActorConfig, ConditionConfig, DiffusionConfig
 from dexpie_training.diffusion import Diffusion
 from dexpie_training.guidance import combine, guided
 from dexpie_training.models.actor import Actor
-from dexpie_training.models.encoders import ObservationBatch
+from dexpie_training.models.observation import ObservationBatch
 
 HORIZON, COUNT = 8, 3
 UNET = UnetConfig(down_dims=(16, 32), step_dim=32, prefix_features=16)

@@ -14,7 +14,7 @@ from dexpie_core.errors import UsageError
 from dexpie_training.dataset import Dataset
 from dexpie_training.features import FrozenFeatures
 from dexpie_training.make_features import FeaturesOptions, run_features
-from dexpie_training.models.image_encoder import FrozenImageEncoder, load_r3m, random_resnet18
+from dexpie_training.models.image_encoder import ImageEncoder, load_r3m, random_resnet18
 from dexpie_training.models.resnet import ResNet18, batch_norm, group_norm
 from dexpie_training.train_critic import TrainCriticOptions, run_train_critic
 
@@ -76,7 +76,7 @@ def normalised(images: Tensor) -> Tensor:
 
 def test_features_are_those_of_resnet_18(network: ResNet18) -> None:
     assert sum(p.numel() for p in network.parameters()) == 11_176_512  # 11,689,512 less the classifier
-    found = FrozenImageEncoder(network)(IMAGES)
+    found = ImageEncoder(network)(IMAGES)
     assert found.shape == (3, 512)
     torch.testing.assert_close(
         found, reference(network.state_dict(), normalised(IMAGES)), atol=1e-3, rtol=1e-3
@@ -85,7 +85,7 @@ def test_features_are_those_of_resnet_18(network: ResNet18) -> None:
 
 def test_range_of_the_images(network: ResNet18) -> None:
     """Negative: floats are refused, since dividing by 255 twice or never goes unnoticed."""
-    encoder = FrozenImageEncoder(network)
+    encoder = ImageEncoder(network)
     for wrong in (IMAGES.float(), IMAGES.float() / 255.0):
         with pytest.raises(ValueError, match="not uint8"):
             encoder(wrong)
@@ -93,7 +93,7 @@ def test_range_of_the_images(network: ResNet18) -> None:
 
 def test_a_frozen_encoder_stays_frozen_whatever_train_is_called(network: ResNet18) -> None:
     """Negative: the same network, not frozen, changes its statistics and its output."""
-    encoder = FrozenImageEncoder(network)
+    encoder = ImageEncoder(network)
     before, statistics = encoder(IMAGES), network.bn1.running_mean.clone()
     encoder.train()
     nn.Sequential(nn.Linear(1, 1), encoder).train()

@@ -32,6 +32,8 @@ from dexpie_training.import_rows import RowRules, SourceEpisode, make_rows
 from dexpie_training.inspection import describe_dataset
 from dexpie_training.make_features import FeaturesOptions, run_features
 from dexpie_training.methods import ROWS_OF
+from dexpie_training.policy import LoadedPolicy
+from dexpie_training.train_actor import TrainActorOptions, run_train_actor
 from dexpie_training.train_critic import TrainCriticOptions, run_train_critic
 
 RULES = RowRules(shift_rows=1, offset_rows=1.0, rotation="rows")
@@ -346,6 +348,12 @@ def test_imported_recordings_train(tmp_path: Path) -> None:
         dataset.path, tmp_path / "critic", encoder="resnet18", steps=2, crossfit=2, threads=1
     )
     assert run_train_critic(critic).metrics.rows == 6
+    actor = TrainActorOptions(
+        dataset.path, tmp_path / "actor", method="hg-dagger", encoder="resnet18", frozen=True, steps=2,
+        held_out=0.0, threads=1,
+    )  # fmt: skip
+    run_train_actor(actor)
+    assert LoadedPolicy.load(tmp_path / "actor").info.cameras == tuple(dataset.meta["cameras"])
 
 
 def test_rotation_of_the_samples_is_not_its_own_inverse() -> None:

@@ -24,6 +24,7 @@ from dexpie_training.dataset import Dataset
 from dexpie_training.labels import Labels
 from dexpie_training.make_labels import LabelOptions, run_label
 from dexpie_training.methods import ROWS_OF
+from dexpie_training.observed import ObservedRows
 from dexpie_training.policy import LoadedPolicy
 from dexpie_training.train_actor import TrainActorOptions, run_train_actor
 from dexpie_training.train_critic import TrainCriticOptions, run_train_critic
@@ -156,10 +157,11 @@ def test_windows_of_an_actor_take_the_labels_of_their_first_rows(made) -> None:
     labels = Labels.open(dataset, "a")
     config = ActorConfig(condition=ConditionConfig("continuous"), state_names=STATE_NAMES)
     rows = ROWS_OF["dexpie"].rows(dataset)
-    data = LabelledRows.prepare(dataset, rows, config, labels)
+    observed = ObservedRows.open(dataset, config.encoder)
+    data = LabelledRows.prepare(observed, rows, config, labels)
     np.testing.assert_allclose(data.optimality, labels.optimality[data.data.rows], rtol=1e-6)
     assert 0 < int((data.optimality < 0.5).sum()) < len(data)
-    assert torch.all(LabelledRows.prepare(dataset, rows, config, None).optimality == 1.0)
+    assert torch.all(LabelledRows.prepare(observed, rows, config, None).optimality == 1.0)
 
 
 def test_methods_refuse_labels_that_do_not_fit(made, actor_of) -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dexpie_training.config import ACTOR_PRESETS, ConditionConfig, UnetConfig
+from dexpie_training.actor_presets import actor_preset
+from dexpie_training.config import ConditionConfig, UnetConfig
 from dexpie_training.models.embeddings import OptimalityEmbedding, StepEmbedding, sinusoid
 from dexpie_training.models.unet1d import ConditionalUnet1d
 
@@ -49,7 +50,7 @@ def test_length_must_be_divisible() -> None:
 def test_paper_size() -> None:
     """The published network has some 65 M parameters at this condition size."""
     with torch.device("meta"):
-        net = ConditionalUnet1d(15, 128, ACTOR_PRESETS["paper"].unet)
+        net = ConditionalUnet1d(15, 128, actor_preset("paper", "paper").config.unet)
     assert 60e6 < sum(p.numel() for p in net.parameters()) < 80e6
 
 

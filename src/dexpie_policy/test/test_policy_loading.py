@@ -9,19 +9,21 @@ import torch
 from dexpie_core.observation import Observation
 from dexpie_policy.loading import warm_up
 from dexpie_training.acceleration import Bfloat16Unet, accelerate
-from dexpie_training.config import ACTOR_PRESETS, ActorConfig
+from dexpie_training.actor_presets import actor_preset
 from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.models.actor import Actor
+from dexpie_training.models.encoders import StateEncoder
 from dexpie_training.policy import LoadedPolicy, PolicyInfo
 
 INFO = PolicyInfo("bc-0", "bc", "bottle", 25.0, 24, 4, cameras=(), state_names=(), guidance=1.0)
-DIM = ActorConfig().encoder.feature_dim
+CONFIG = actor_preset("paper", "tiny").config
+DIM = StateEncoder(CONFIG.encoder, ()).feature_dim
 SEEN = Observation(0.0, np.zeros(6), np.eye(4), np.full(6, 0.5))
 
 
 def policy() -> LoadedPolicy:
     torch.manual_seed(0)
-    return LoadedPolicy(Actor(ActorConfig(unet=ACTOR_PRESETS["tiny"].unet)), INFO, torch.device("cpu"))
+    return LoadedPolicy(Actor(CONFIG), INFO, torch.device("cpu"))
 
 
 def test_bfloat16_predicts_the_same_but_for_rounding():

@@ -14,9 +14,11 @@ from dexpie_core.action_space import pack
 from dexpie_core.chunk_schedule import PrefixRequest
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating
+from dexpie_training.actor_presets import actor_preset
 from dexpie_training.checkpoint import RunFolder
-from dexpie_training.config import ACTOR_PRESETS, ActorConfig
 from dexpie_training.models.actor import Actor
+
+pytestmark = pytest.mark.processes
 
 MODULE = "dexpie_policy.policy_node"
 STATE_NAMES = ("bottle.x", "bottle.y", "bottle.z", "platform.x", "platform.y", "platform.z")
@@ -27,7 +29,7 @@ def checkpoint(
     folder: Path, names: tuple[str, ...] = STATE_NAMES, task: str = "bottle", rate_hz: float = 25.0
 ) -> Path:
     """A checkpoint of a network that has learned nothing."""
-    config = ActorConfig(unet=ACTOR_PRESETS["tiny"].unet, state_names=names)
+    config = dataclasses.replace(actor_preset("paper", "tiny").config, state_names=names)
     run = RunFolder.create(folder, {"kind": "actor"})
     meta = {
         "method": "bc",

@@ -8,7 +8,8 @@ from dexpie_training.config import ActorConfig
 from dexpie_training.diffusion import Denoiser, Diffusion
 from dexpie_training.guidance import guided
 from dexpie_training.models.embeddings import make_condition
-from dexpie_training.models.encoders import ObservationBatch, make_encoder
+from dexpie_training.models.encoders import make_encoder
+from dexpie_training.models.observation import ObservationBatch
 from dexpie_training.models.unet1d import ConditionalUnet1d
 from dexpie_training.normalisation import ActionNormaliser
 
@@ -23,7 +24,7 @@ class Actor(nn.Module):
         self.condition = make_condition(config.condition)
         condition_dim = self.encoder.feature_dim + (config.condition.dim if self.condition else 0)
         self.unet = ConditionalUnet1d(ACTION_DIM, condition_dim, config.unet)
-        self.normaliser = ActionNormaliser(config.horizon, config.action_range == "step")
+        self.normaliser = ActionNormaliser(config.horizon, config.action_scale)
         self.diffusion = Diffusion(config.diffusion, device)
         self.to(device)
 

@@ -2,30 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from dexpie_training.config import EncoderConfig, ProprioceptionName
+from dexpie_training.config import EncoderConfig
+from dexpie_training.models.observation import (
+    ObservationBatch,
+    make_head,
+    proprioception,
+    proprioception_dim,
+)
+from dexpie_training.models.picture_encoder import PictureEncoder
 from dexpie_training.normalisation import Standardiser
-
-PROPRIOCEPTION_DIM: Final[dict[str, int]] = {"q": 6, "tcp": 9, "hand": 6}
-
-
-@dataclass(frozen=True)
-class ObservationBatch:
-    """Observations of a batch, float32: arm_q (B, 6), tcp (B, 9), hand (B, 6), state (B, k) or None."""
-
-    arm_q: Tensor
-    tcp: Tensor
-    hand: Tensor
-    state: Tensor | None = None
-
-    def to(self, device: torch.device) -> "ObservationBatch":
-        """The same on another device."""
-        state = None if self.state is None else self.state.to(device)
-        return ObservationBatch(self.arm_q.to(device), self.tcp.to(device), self.hand.to(device), state)
 
 
 @dataclass(frozen=True)
@@ -97,17 +86,6 @@ class StateView:
         return torch.cat(parts, dim=-1)
 
 
-def proprioception(batch: ObservationBatch, names: Sequence[ProprioceptionName]) -> list[Tensor]:
-    """The measured quantities of these names, (B, k) each."""
-    measured = {"q": batch.arm_q, "tcp": batch.tcp, "hand": batch.hand}
-    return [measured[name] for name in names]
-
-
-def proprioception_dim(names: Sequence[ProprioceptionName]) -> int:
-    """How many numbers they are."""
-    return sum(PROPRIOCEPTION_DIM[name] for name in names)
-
-
 class StateEncoder(nn.Module):
     """Object poses and proprioception -> (B, feature_dim), through standardisation and two layers."""
 
@@ -119,10 +97,7 @@ class StateEncoder(nn.Module):
         if not inputs:
             raise ValueError("the encoder sees nothing: give it proprioception or object poses")
         self.standardiser = Standardiser(inputs)
-        self.feature_dim = config.feature_dim
-        self.mlp = nn.Sequential(
-            nn.Linear(inputs, config.hidden_dim), nn.Mish(), nn.Linear(config.hidden_dim, config.feature_dim)
-        )
+        self.mlp, self.feature_dim = make_head(inputs, config)
 
     def fit(self, batch: ObservationBatch) -> None:
         """Take the standardisation from the training rows."""
@@ -137,8 +112,6 @@ class StateEncoder(nn.Module):
         return out
 
 
-def make_encoder(config: EncoderConfig, state_names: Sequence[str]) -> StateEncoder:
+def make_encoder(config: EncoderConfig, state_names: Sequence[str]) -> StateEncoder | PictureEncoder:
     """Encoder of the configured kind."""
-    if config.kind != "state":
-        raise ValueError(f"encoder.kind {config.kind!r} must be state")
-    return StateEncoder(config, state_names)
+    return PictureEncoder(config) if config.looks else StateEncoder(config, state_names)

@@ -1,6 +1,7 @@
-"""Frozen image encoders: uint8 images in, one feature vector a camera out, whatever train() is called."""
+"""Image encoders: uint8 images in, one feature vector a camera out, whatever train() is called."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -17,36 +18,39 @@ R3M_KEY: Final = "r3m"
 R3M_PREFIX: Final = "module.convnet."
 
 
-class FrozenImageEncoder(nn.Module):
+class ImageEncoder(nn.Module):
     """Images (B, H, W, 3), uint8 rgb, to features (B, 512).
 
-    Nothing in it is trained, and its BatchNorm keeps the statistics that it came with: train() of
-    this module or of one that holds it leaves it in evaluation mode.
+    Frozen, nothing in it is trained. Frozen or not, its BatchNorm keeps the statistics that it came with:
+    train() of this module or of one that holds it leaves it in evaluation mode.
     """
 
     feature_dim: Final = FEATURE_DIM
 
-    def __init__(self, network: ResNet18) -> None:
+    def __init__(self, network: ResNet18, frozen: bool = True) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.frozen = network, frozen
         mean, deviation = (torch.tensor(c).view(1, 3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_DEVIATION))
         self.register_buffer("mean", mean)
         self.register_buffer("deviation", deviation)
         self.mean: Tensor
         self.deviation: Tensor
-        self.requires_grad_(False)
+        self.requires_grad_(not frozen)
         self.eval()
 
     def train(self, mode: bool = True) -> Self:
         """Stays in evaluation mode."""
         return super().train(False)
 
-    @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Features (B, 512); `change`: what to do with pictures (B, 3, H, W) in 0..1 before they are seen."""
         if images.dtype != torch.uint8:
             raise ValueError(f"images are {images.dtype}, not uint8: values are 0..255, divided by 255 here")
-        x = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255.0
-        features: Tensor = self.network((x - self.mean) / self.deviation)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            x = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255.0
+            if change is not None:
+                x = change(x)
+            features: Tensor = self.network((x - self.mean) / self.deviation)
         return features
 
     @property
@@ -59,7 +63,7 @@ class FrozenImageEncoder(nn.Module):
         return digest.hexdigest()
 
 
-def load_r3m(file: Path) -> FrozenImageEncoder:
+def load_r3m(file: Path) -> ImageEncoder:
     """R3M's ResNet-18 from its own checkpoint format (`model.pt` of r3m_18).
 
     The file holds {"r3m": parameters}, those of the network under `module.convnet.`; the language heads
@@ -81,7 +85,7 @@ def load_r3m(file: Path) -> FrozenImageEncoder:
             f"--weights {file}: not the ResNet-18 of R3M, {len(odd)} parameters differ (first: {odd[0]}); "
             "give model.pt of r3m_18"
         ) from None
-    return FrozenImageEncoder(network)
+    return ImageEncoder(network)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -98,8 +102,13 @@ def _read(file: Path) -> dict[str, Any]:
     return parameters
 
 
-def random_resnet18(seed: int = 0) -> FrozenImageEncoder:
+def random_resnet18(seed: int = 0) -> ImageEncoder:
     """An untrained ResNet-18 with GroupNorm: fixed random features, for lack of pretrained weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return FrozenImageEncoder(ResNet18(group_norm))
+        return make_image_encoder("resnet18")
+
+
+def make_image_encoder(kind: ImageEncoderName, frozen: bool = True) -> ImageEncoder:
+    """The network of a kind, its weights drawn from torch's generator."""
+    return ImageEncoder(ResNet18(batch_norm if kind == "r3m" else group_norm), frozen)
