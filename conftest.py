@@ -1,12 +1,13 @@
 """Settings of every test session: its own ROS domain, the project's Fast DDS profile, no display."""
 
 import os
-import random
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from dexpie_ros.own_domain import own_domain
 
 # No test asserts how long an example takes: another program may have the processor.
 settings.register_profile("dexpie", deadline=None)
@@ -16,8 +17,8 @@ settings.load_profile("dexpie")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Set before anything imports rclpy, so that sessions side by side never hear one another.
-DOMAIN_ID = random.SystemRandom().randint(1, 100)
+# Set before anything imports rclpy, so that sessions and workers side by side never hear one another.
+DOMAIN_ID = own_domain()
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN_ID)
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("MUJOCO_GL", "osmesa")
@@ -26,26 +27,18 @@ os.environ.setdefault(
 )
 
 
-# These compute; the others start processes, open sockets or keep time, and want the machine.
-COMPUTING = (
-    "src/dexpie_core",
-    "src/dexpie_sim",
-    "src/dexpie_bags",
-    "training",
-    "launch/test/test_bag_tools.py",
-    "launch/test/test_collection_folder.py",
-    "launch/test/test_evaluate.py",
-    "launch/test/test_plot_values.py",
-    "src/dexpie_hardware/test/test_hw_ur5_interpolator.py",
-    "src/dexpie_hardware/test/test_hw_vive_tracking.py",
-)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "processes: starts processes or connections and mostly waits for them")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what must not run beside other tests as `realtime`; modules may carry the mark themselves."""
-    for item in items:
-        if not str(item.path.relative_to(config.rootpath)).startswith(COMPUTING):
-            item.add_marker("realtime")
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out files without the mark that `-m` asks for: importing them takes longer than the rest."""
+    terms = config.option.markexpr.split(" and ")  # anything but such a chain selects from all files
+    wanted = [f"mark.{term}" for term in terms if term in ("processes", "realtime")]
+    if not wanted or not collection_path.name.startswith("test_"):
+        return None
+    text = collection_path.read_text()
+    return None if all(mark in text for mark in wanted) else True
 
 
 def pytest_sessionfinish() -> None:
@@ -57,8 +50,3 @@ def pytest_sessionfinish() -> None:
 
 def pytest_report_header() -> str:
     return f"ROS_DOMAIN_ID={DOMAIN_ID}"
-
-
-@pytest.fixture(scope="session")
-def ros_domain_id() -> int:
-    return DOMAIN_ID

@@ -14,7 +14,11 @@ from dexpie_training.dataset_writer import DatasetWriter
 START_NS, PICTURES = 1_700_000_000_000_000_000, 16
 
 
-def picture(seed: int, size: tuple[int, int] = (480, 640)) -> np.ndarray:
+CAMERA, SIMULATION = (480, 640), (224, 224)
+"""Heights and widths of the pictures of real and simulated cameras."""
+
+
+def picture(seed: int, size: tuple[int, int] = CAMERA) -> np.ndarray:
     """A smooth scene with edges and a little sensor noise, (h, w, 3)."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
@@ -23,17 +27,20 @@ def picture(seed: int, size: tuple[int, int] = (480, 640)) -> np.ndarray:
         x, y = rng.integers(0, size[1]), rng.integers(0, size[0])
         colour = rng.integers(0, 256, 3).tolist()
         cv2.rectangle(image, (int(x), int(y)), (int(x) + 60, int(y) + 40), colour, -1)
-    noise = rng.normal(0, 2.0, image.shape)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
+    return np.clip(image + rng.normal(0, 2.0, image.shape), 0, 255).astype(np.uint8)
 
 
-def jpeg_bag(path: Path, seconds: float, seed: int) -> Path:
+def jpegs_of(seed: int, size: tuple[int, int] = CAMERA) -> list[bytes]:
+    """The pictures of a bag, at quality 90."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 90]
+    pictures = [picture(100 * seed + i, size) for i in range(PICTURES)]
+    return [cv2.imencode(".jpg", pixels, quality)[1].tobytes() for pixels in pictures]
+
+
+def jpeg_bag(path: Path, seconds: float, seed: int, size: tuple[int, int] = CAMERA) -> Path:
     """One episode: two JPEG streams and commands of 25 Hz, arm and hand of 50 Hz, the tracker beside."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    jpegs = [
-        cv2.imencode(".jpg", picture(100 * seed + i), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-        for i in range(PICTURES)
-    ]
+    jpegs = jpegs_of(seed, size)
     writer = EpisodeBagWriter(path, min_free_bytes=0)
     images = [topics.compressed_image(camera) for camera in topics.CAMERAS]
     numbers = [topics.JOINT_STATES, topics.TCP_POSE, topics.HAND_STATE, topics.TRACKER_POSE]

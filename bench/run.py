@@ -1,4 +1,4 @@
-"""Runs the benchmarks: one line each on the terminal, all of them in build/bench.json.
+"""Runs the benchmarks: one line each on the terminal, all of them in build/bench.json and, to read, bench.md.
 
 Every benchmark measures its alternative in the same run, so that the ratio holds on any machine; the
 absolute figures do not. `ONLY=name,name` picks some of them.
@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from measure import Result
+from table import document, line
 
 BENCHMARKS = {  # name of the function: its module, imported when it runs
     "inverse_kinematics": "kinematics",
@@ -23,6 +24,7 @@ BENCHMARKS = {  # name of the function: its module, imported when it runs
     "training_batches": "learning",
     "label": "critic",
     "critic_epoch": "critic",
+    "actor_step": "actor_training",
     "bag_writing": "bags",
     "convert": "datasets",
     "convert_memory": "datasets",
@@ -40,15 +42,6 @@ BENCHMARKS = {  # name of the function: its module, imported when it runs
 }
 
 
-def line(result: Result) -> str:
-    """`name  ours unit | alternative theirs unit | ratio`."""
-    ours = f"{result.name:24s} {result.ours:12.4g} {result.unit}"
-    if result.ratio is None:
-        return f"{ours}  {result.details}"
-    theirs = f"{result.alternative}: {result.theirs:.4g} {result.unit}"
-    return f"{ours} | {theirs} | {result.ratio:.2f}x  {result.details}"
-
-
 def main() -> int:
     """Exit status: 0, or 2 for an unknown name."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -60,16 +53,20 @@ def main() -> int:
     if unknown:
         print(f"bench: ONLY={','.join(unknown)} is not one of: {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
-    results = []
+    results, load_before = list[Result](), os.getloadavg()[0]
     for name in names:
-        result = getattr(importlib.import_module(BENCHMARKS[name]), name)()
-        print(line(result), flush=True)
-        results.append(asdict(result))
+        results.append(getattr(importlib.import_module(BENCHMARKS[name]), name)())
+        print(line(results[-1]), flush=True)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = arguments.out.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=2) + "\n")
-    os.replace(partial, arguments.out)
+    _replace(arguments.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")
+    _replace(arguments.out.with_suffix(".md"), document(results, load_before))
     return 0
+
+
+def _replace(file: Path, text: str) -> None:
+    partial = file.with_suffix(".partial")
+    partial.write_text(text)
+    os.replace(partial, file)
 
 
 if __name__ == "__main__":

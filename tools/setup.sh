@@ -78,14 +78,15 @@ install_system_packages() {
     >>"$log" 2>&1 || fail "apt-get failed, see $log; or as root, run: apt-get install -y $missing"
 }
 
-pip_install() { # pip's own lines go to the log; here one line every 25 packages
-  "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off "$@" 2>&1 | tee -a "$log" |
-    awk '/^Collecting /{ if (++n % 25 == 0) { print "setup:   " n " packages found"; fflush() } }
-         /^Installing collected/{ print "setup:   installing " n " packages"; fflush() }'
+pip_install() { # pip itself, its lines going to the log. Python compiles a module when it is first imported.
+  exec "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off --no-compile \
+    -c requirements/pins.txt "$@" >>"$log" 2>&1
 }
 
-make_venv() {
-  local stamp="$venv/.requirements.stamp" options=() files=(-r requirements/runtime.txt -r requirements/dev.txt -r requirements/build.txt)
+pip_failed() { fail "pip failed: $(grep '^ERROR' "$log" | tail -1 | cut -c1-300); see $log"; }
+
+make_venv() { # first what the packages are built with; they are built while the rest is installed
+  local stamp="$venv/.requirements.stamp" options=() files=(-r requirements/build.txt) rest
   stamped "$stamp" "$(venv_stamp)" && return 0
   # No stamp: an earlier set-up was interrupted, and pip does not mend half-installed packages. Other mode or place: of no use.
   if [ ! -f "$stamp" ] || [ "$(cat "$venv/.mode" 2>/dev/null)" != "$mode $root" ]; then rm -rf "$venv"; fi
@@ -99,10 +100,16 @@ make_venv() {
   fi
   if [ "$mode" = wheels ]; then files+=(-r requirements/ros-wheels.txt); fi
   say "installing Python packages (2.3 GB once unpacked; a few minutes the first time)"
-  pip_install -c requirements/pins.txt "${files[@]}" || fail "pip failed: $(grep '^ERROR' "$log" | tail -1 | cut -c1-300); see $log"
+  (pip_install "${files[@]}" numpy) || pip_failed # numpy for its headers
   if [ "$mode" = wheels ]; then
     say "ROS wheels: $("$venv/bin/python" tools/relocate_ros_wheels.py)" || fail "could not prepare the ROS wheels"
   fi
+  pip_install -r requirements/runtime.txt -r requirements/dev.txt &
+  rest=$!
+  trap "kill $rest 2>/dev/null || true" EXIT # Ctrl-C does not reach what runs in the background
+  build_packages
+  wait "$rest" || pip_failed
+  trap - EXIT
   venv_stamp >"$stamp"
 }
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 RUN = Path(__file__).parents[1] / "run.py"
 
 
@@ -24,6 +26,8 @@ def test_a_line_and_an_object_a_benchmark(tmp_path: Path) -> None:
     assert set(alone) == set(compared) == keys
     assert alone["alternative"] is None and alone["ratio"] is None
     assert compared["ratio"] == pytest.approx(compared["theirs"] / compared["ours"])
+    document = out.with_suffix(".md").read_text()
+    assert "| `executor_tick` |" in document and f"| {compared['ratio']:.2f} |" in document
 
 
 def test_unknown_name_is_one_line_and_writes_nothing(tmp_path: Path) -> None:

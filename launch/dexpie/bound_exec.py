@@ -12,12 +12,17 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    """Bind, check, become the command."""
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+def die_with_parent() -> None:
+    """From now on Linux kills this process as soon as its parent is gone."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}")
+
+
+def main() -> None:
+    """Bind, check, become the command."""
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    die_with_parent()
     if os.getppid() != parent:  # the parent went before the call above took effect
         sys.exit(1)
     try:

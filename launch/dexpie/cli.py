@@ -93,6 +93,8 @@ COMMANDS: tuple[CommandEntry, ...] = (
            "compare asynchronous and synchronous collection (Figure 6)"),
     _entry("experiment staged", "dexpie.commands.experiment", "StagedOptions", "run_staged",
            "compare collection from all stages with collection from the start (Figure 8)"),
+    _entry("experiment ablation", "dexpie.commands.experiment", "AblationOptions", "run_ablation",
+           "compare settings of the method with the default, one at a time"),
     _entry("demo", "dexpie.commands.demo", "DemoOptions", "run_demo",
            "go the whole way once: demonstrate, train, evaluate, drive the cell under ROS"),
 )  # fmt: skip

@@ -1,158 +1,98 @@
-"""The steps of `dexpie demo`; each looks at what lies in the output folder and does only what is missing."""
+"""What `dexpie demo` is made of: its sizes, the folder that it fills, its parts beside the cached steps."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import asdict, dataclass
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Final
 
+from dexpie.commands.collect import CollectOptions, record
+from dexpie.episodes import RecordedEpisode, recorded_episodes
+from dexpie.experiments.budgets import Budget, budget
+from dexpie.experiments.pipelines import Experiment
+from dexpie.replay import Replay, replay
 from dexpie_core.errors import DexpieError, UsageError
-from dexpie_training.serial import write_json
+from dexpie_training.dataset import Dataset
+from dexpie_training.plots.values import choose_episodes
 
-STATE_FILE = "demo.json"
-
-
-@dataclass(frozen=True)
-class DemoSettings:
-    """How large the demo is; two demos of different settings do not share a folder."""
-
-    task: str = "bottle"
-    demonstrations: int = 60
-    preset: Literal["tiny", "small", "paper"] = "tiny"
-    train_minutes: float = 5.0
-    train_steps: int | None = None
-    batch_size: int | None = None
-    trials: int = 50
-    ros_episodes: int = 3
-    ros_time_limit_s: float = 20.0
-    images: bool = True
-    seed: int = 0
-
-
-FAST = DemoSettings(
-    demonstrations=4, preset="tiny", train_steps=4, batch_size=16, trials=2, ros_episodes=1,
-    ros_time_limit_s=4.0,
-)  # fmt: skip
-ROS_SEED = 20_000
+TASK: Final = "bottle"
+METHODS: Final = ("bc", "dexpie")
+WORKERS: Final = 2
+DEMO: Final = Budget(20, 60, 50, "tiny", 3000, None, 5, cores=2)
+"""Half of the paper's demonstrations, so that cloning them leaves much to improve."""
+ROS_SEED: Final = 20_000
+FAST_ROS_LIMIT_S: Final = 6.0  # the takeover and the handing back happen before
 
 
 @dataclass(frozen=True)
-class DemoPaths:
-    """Where everything lies."""
+class Demo:
+    """One round of improvement; what it shares with other rounds and experiments lies in OUT/steps."""
 
     out: Path
+    seed: int
+    fast: bool
 
     @property
-    def state(self) -> Path:
-        return self.out / STATE_FILE
+    def experiment(self) -> Experiment:
+        """Demonstrations, cloning, rollouts, critic, labels, the improved policy and both evaluations."""
+        sizes = budget("smoke", TASK) if self.fast else DEMO
+        return Experiment("improvement", TASK, sizes, 1, first_seed=self.seed, methods=METHODS)
 
     @property
-    def bags(self) -> Path:
-        return self.out / "demonstrations"
-
-    @property
-    def dataset(self) -> Path:
-        return self.out / "dataset"
-
-    @property
-    def run(self) -> Path:
-        return self.out / "policy"
-
-    @property
-    def evaluation(self) -> Path:
-        return self.out / "evaluation.json"
+    def folder(self) -> Path:
+        """What is this round's alone."""
+        return self.out / f"demo-{TASK}{'-fast' if self.fast else ''}-seed-{self.seed}"
 
     @property
     def ros_bags(self) -> Path:
-        return self.out / "ros_episodes"
+        return self.folder / "ros_episode"
 
     @property
-    def strip(self) -> Path:
-        return self.out / "episode.png"
+    def replays(self) -> Path:
+        return self.folder / "replays"
 
     @property
-    def curve(self) -> Path:
-        return self.out / "learning_curve.png"
+    def report(self) -> Path:
+        return self.folder / "report.html"
 
     @property
-    def result(self) -> Path:
-        return self.out / "result.json"
+    def results(self) -> Path:
+        return self.folder / "results.json"
 
+    @property
+    def command(self) -> str:
+        """What does it all."""
+        options = ("--seed", str(self.seed)) if self.seed else ()
+        fast = ("--fast",) if self.fast else ()
+        return "./dexpie " + shlex.join(("demo", "--out", str(self.out), *options, *fast))
 
-class DemoState:
-    """demo.json: the settings that the folder belongs to, and whether training has ended."""
-
-    def __init__(self, path: Path, content: dict[str, Any]) -> None:
-        self._path = path
-        self._content = content
-
-    @classmethod
-    def open(cls, paths: DemoPaths, settings: DemoSettings) -> DemoState:
-        """Take the folder up, or refuse it: it must be new, empty, or of a demo with the same settings."""
-        if not paths.state.exists():
-            if paths.out.exists() and (not paths.out.is_dir() or any(paths.out.iterdir())):
-                raise UsageError(f"--out {paths.out} exists already and is no demo; choose another folder")
-            paths.out.mkdir(parents=True, exist_ok=True)
-            state = cls(paths.state, {"settings": asdict(settings), "trained": {}})
-            state._write()
-            return state
-        try:
-            content = json.loads(paths.state.read_text())
-        except ValueError as error:
-            raise DexpieError(f"{paths.state}: not readable ({error}); remove {paths.out}") from error
-        if content.get("settings") != asdict(settings):
+    def check_out(self) -> None:
+        """Refuse a folder of something else."""
+        if self.out.exists() and not self.out.is_dir():
+            raise UsageError(f"--out {self.out}: is a file; give a folder")
+        if self.out.is_dir() and any(self.out.iterdir()) and not (self.out / "steps").is_dir():
             raise UsageError(
-                f"--out {paths.out} holds a demo with other settings; choose another folder or remove it"
+                f"--out {self.out}: holds something else than demos or experiments; choose another folder"
             )
-        return cls(paths.state, content)
-
-    def trained(self, dataset_hash: str) -> str:
-        """Identity of the policy that was trained to the end on this dataset; empty without one."""
-        return str(self._content["trained"].get(dataset_hash, ""))
-
-    def set_trained(self, dataset_hash: str, policy_id: str) -> None:
-        """Remember that training on this dataset has ended."""
-        self._content["trained"] = {dataset_hash: policy_id}
-        self._write()
-
-    def _write(self) -> None:
-        write_json(self._path, self._content)
 
 
-def dataset_is_of(dataset: Path, bags: Path) -> bool:
-    """Whether the dataset was made of exactly the bags that lie in the folder."""
-    try:
-        meta = json.loads((dataset / "dataset.json").read_text())
-    except (OSError, ValueError):
-        return False
-    made_of = {entry["name"] for entry in meta.get("bags", [])}
-    return made_of == {path.parent.name for path in bags.glob("*/metadata.yaml")}
+def drive(demo: Demo, policy: Path, policy_id: str) -> RecordedEpisode:
+    """One episode of the policy on the ROS graph, with a takeover in its middle; made once."""
+    options = CollectOptions(
+        TASK, demo.ros_bags, 1, policy=policy, operator="virtual", seed=ROS_SEED + demo.seed,
+        time_limit=FAST_ROS_LIMIT_S if demo.fast else None,
+    )  # fmt: skip
+    record(options, listed=False, quiet=True, takeover=True)
+    found = [e for e in recorded_episodes(demo.ros_bags) if e.policy_id == policy_id and e.outcome]
+    if not found:
+        raise DexpieError(f"{demo.ros_bags}: no episode of {policy_id} was recorded")
+    return found[0]
 
 
-def dataset_hash(dataset: Path) -> str:
-    """Hash of the dataset's content, as its dataset.json says."""
-    return str(json.loads((dataset / "dataset.json").read_text())["content_sha256"])
-
-
-def evaluation_is_of(path: Path, policy_id: str, trials: int) -> bool:
-    """Whether the report is of this policy and so many trials."""
-    try:
-        report = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    return bool(report["settings"]["policy_id"] == policy_id and report["trials"] == trials)
-
-
-def unfinished_run(run: Path, wanted_hash: str) -> bool:
-    """Whether a run on this dataset was begun; one on another dataset is removed."""
-    try:
-        description = json.loads((run / "run.json").read_text())
-    except (OSError, ValueError):
-        shutil.rmtree(run, ignore_errors=True)
-        return False
-    if description["dataset"]["content_sha256"] == wanted_hash and description["latest"]:
-        return True
-    shutil.rmtree(run)
-    return False
+def filmed(demo: Demo, dataset: Dataset, rollouts: Path, policy: Path) -> Replay:
+    """The episodes whose values are drawn, with cameras: those of the round are recorded without."""
+    names = {dataset.episodes[i]["episode_id"] for i in choose_episodes(dataset)}
+    chosen = [e for e in recorded_episodes(rollouts) if e.episode_id in names]
+    limit_s = demo.experiment.budget.rollout_limit_s
+    return replay(chosen, policy, demo.replays, limit_s)

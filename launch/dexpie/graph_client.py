@@ -55,6 +55,7 @@ class GraphClient:
         self.changed = threading.Condition()
         self.scene: SceneState | None = None  # newest; the reader sets it back to None
         self.fault = ""
+        self.mode = Mode.IDLE
         self.ended: EpisodeEvent | None = None  # END of the newest episode
         self._clients: dict[str, Client[Any, Any]] = {
             name: self.node.create_client(kind, name) for name, kind in SERVICES.items()
@@ -88,7 +89,8 @@ class GraphClient:
         self.scene = message
 
     def _on_mode(self, message: ModeMessage) -> None:
-        self.fault = (message.reason or "no reason given") if mode_of(message) is Mode.FAULT else ""
+        self.mode = mode_of(message)
+        self.fault = (message.reason or "no reason given") if self.mode is Mode.FAULT else ""
 
     def _on_event(self, message: EpisodeEvent) -> None:
         self.ended = message if message.event == EVENT_END else None

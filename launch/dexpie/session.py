@@ -17,6 +17,7 @@ from dexpie.operator_access import OperatorAccess
 from dexpie.session_desk import SessionDesk
 from dexpie.session_prompts import prompt_for
 from dexpie.session_records import SessionOptions
+from dexpie.takeover import TakeoverKeys
 from dexpie_core.collection import CORRECTION_TIMES, CollectedEpisode, Phase, PlannedEpisode
 from dexpie_core.errors import DexpieError
 from dexpie_core.modes import Mode
@@ -121,7 +122,7 @@ class Session:
     def _start(self, planned: PlannedEpisode) -> str:
         """Start recording; the identity of the episode."""
         o = self.options
-        operated = o.kind == "demonstration" or planned.is_correction
+        operated = o.kind == "demonstration" or planned.is_correction or o.takeover
         reply = self._client.call(
             EPISODE_START_SERVICE, episode_id="", task=o.task, stage=planned.stage, kind=o.kind,
             policy_id=o.policy_id, operator_name=o.operator if operated else "", seed=planned.seed,
@@ -146,12 +147,16 @@ class Session:
         """The verdict of the scene or of time; None: somebody else has ended the episode."""
         client = self._client
         client.scene = None
+        keys = TakeoverKeys(watch.started_s) if self.options.takeover else None
         while True:
             client.wait_for(lambda: client.scene is not None or self._ended(name), LOOK_EVERY_S)
             with client.changed:
                 scene, client.scene = client.scene, None
             if self._ended(name):
                 return None
+            if keys is not None and (wanted := keys.due(time.monotonic(), client.mode)) is not None:
+                with contextlib.suppress(Refused):
+                    client.set_mode(wanted)
             verdict = self._judge(watch, scene, time.monotonic())
             if verdict:
                 return verdict

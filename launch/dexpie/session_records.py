@@ -25,6 +25,7 @@ class SessionOptions:
     operator: str = "virtual"  # virtual, human or none
     limit_s: float = 0.0  # an episode that is not done after so long has failed; 0: the operator judges
     simulated: bool = True  # the scene is reset by service
+    takeover: bool = False  # the virtual operator drives for a while in the middle of every attempt
 
     @property
     def collection(self) -> Collection:

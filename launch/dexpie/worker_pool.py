@@ -35,6 +35,21 @@ class _Worker:
 _worker = _Worker()
 
 
+@dataclass
+class _Pool:
+    """How the processes of a pool are made."""
+
+    start_method: str = "spawn"
+
+
+_pool = _Pool()
+
+
+def fork_workers() -> None:
+    """From now on workers are forked: for a process that has no thread and has the heavy imports done."""
+    _pool.start_method = "fork"
+
+
 def check_cancelled() -> None:
     """To be called often by the work: raises CancelledError once the command was interrupted."""
     if _worker.cancelled is not None and _worker.cancelled.is_set():
@@ -92,7 +107,7 @@ def run_as_taken(
     `take()` gives the next item, or None where there is none before another result has been consumed; it is
     called whenever a worker is free. The end is reached when it gives none and nothing is under way.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_pool.start_method)
     cancelled = context.Event()
     count = workers or default_workers()
     pool = ProcessPoolExecutor(count, context, _initialise, (os.getpid(), cancelled, prepare, arguments))

@@ -18,8 +18,9 @@ from dexpie_core.episode import EpisodeEnd, EpisodeStart
 from dexpie_core.modes import Mode
 from dexpie_core.topics import TopicSpec
 from dexpie_ros.factory import make, message_class
+from dexpie_ros.own_domain import own_domain
 from dexpie_ros.qos import profile
-from dexpie_ros.testing import TIMEOUT_S, await_true, own_domain
+from dexpie_ros.testing import TIMEOUT_S, await_true
 
 
 class FakeGraph:

@@ -15,7 +15,7 @@ from tiny_policy import train_tiny_policy
 from dexpie.episodes import RecordedEpisode, episodes_of
 from dexpie_ros.testing import await_true
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE_S = 240.0  # on a machine that has other work
 
 
@@ -60,9 +60,12 @@ def cut_off(
     """Signal a run in simulated time while it records, at least `recorded` episodes being there."""
     run = Cli(*arguments)
     started.append(run)
-    await_true(
-        lambda: len(visible(bags)) >= recorded and any(bags.glob(".*.partial")), "an episode", PATIENCE_S
-    )
+
+    def records() -> bool:
+        assert run.process.poll() is None, (run.finish(), run.text)
+        return len(visible(bags)) >= recorded and any(bags.glob(".*.partial"))
+
+    await_true(records, "an episode", PATIENCE_S)
     time.sleep(random.uniform(0.0, 0.1))  # any moment will do, but for one after the last episode
     run.process.send_signal(number)
     assert run.finish(PATIENCE_S) == (130 if number is signal.SIGINT else -number), run.text

@@ -1,81 +1,54 @@
-"""What the demo keeps, what it makes anew and what it refuses; and the whole of it, as a smoke test."""
+"""What the demo's folder may be; and, as a smoke test, the demo and all experiments out of one folder."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_graph_runs import reason as unbuilt
 
 from dexpie import cli
-from dexpie.demo_steps import (
-    FAST,
-    DemoPaths,
-    DemoSettings,
-    DemoState,
-    dataset_is_of,
-    evaluation_is_of,
-    unfinished_run,
-)
+from dexpie.demo_steps import DEMO, Demo
+from dexpie.episodes import recorded_episodes
+from dexpie.experiments.pipelines import Experiment
+from dexpie.experiments.steps import keys
 from dexpie.table import table
 from dexpie_core.errors import UsageError
 
 
-def test_a_new_folder_is_taken_and_taken_up_again(tmp_path: Path) -> None:
-    paths = DemoPaths(tmp_path / "demo")
-    DemoState.open(paths, FAST).set_trained("hash", "bc-1")
-    again = DemoState.open(paths, FAST)
-    assert again.trained("hash") == "bc-1"
-    assert again.trained("other dataset") == ""
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    (letters / "dear.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds something else than demos or experiments"):
+        Demo(letters, 0, fast=True).check_out()
+    with pytest.raises(UsageError, match="is a file; give a folder"):
+        Demo(letters / "dear.txt", 0, fast=True).check_out()
+    assert [p.name for p in letters.iterdir()] == ["dear.txt"]
+    (tmp_path / "experiments" / "steps").mkdir(parents=True)
+    for taken in (tmp_path / "new", tmp_path / "experiments"):
+        Demo(taken, 0, fast=True).check_out()
 
 
-def test_another_demo_or_something_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    paths = DemoPaths(tmp_path / "demo")
-    DemoState.open(paths, FAST)
-    with pytest.raises(UsageError, match="holds a demo with other settings"):
-        DemoState.open(paths, DemoSettings())
-    with pytest.raises(UsageError, match="holds a demo with other settings"):
-        DemoState.open(paths, replace(FAST, seed=1))
-    (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "dear.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is no demo"):
-        DemoState.open(DemoPaths(tmp_path / "letters"), FAST)
-    assert [p.name for p in (tmp_path / "letters").iterdir()] == ["dear.txt"]
+def test_demos_of_other_seeds_share_no_step_and_the_fast_one_is_the_smoke_of_the_improvement() -> None:
+    def found(experiment: Experiment) -> set[str]:
+        return set(keys(experiment.steps(), "1").values())
+
+    first, second = (found(Demo(Path("out"), seed, fast=False).experiment) for seed in (0, 1))
+    assert not first & second
+    fast = Demo(Path("out"), 0, fast=True).experiment
+    assert found(fast) < found(Experiment("improvement", "bottle", fast.budget, 1))
+    with pytest.raises(UsageError, match="--seed 41: must be 0 to 40"):
+        _ = Demo(Path("out"), 41, fast=False).experiment
 
 
-def test_a_dataset_of_other_bags_is_not_kept(tmp_path: Path) -> None:
-    bags, dataset = tmp_path / "bags", tmp_path / "dataset"
-    for name in ("a", "b"):
-        (bags / name).mkdir(parents=True)
-        (bags / name / "metadata.yaml").touch()
-    assert not dataset_is_of(dataset, bags)
-    dataset.mkdir()
-    (dataset / "dataset.json").write_text(json.dumps({"bags": [{"name": "a"}, {"name": "b"}]}))
-    assert dataset_is_of(dataset, bags)
-    (bags / "c").mkdir()
-    (bags / "c" / "metadata.yaml").touch()
-    assert not dataset_is_of(dataset, bags)
-
-
-def test_an_evaluation_of_another_policy_is_not_kept(tmp_path: Path) -> None:
-    report = tmp_path / "evaluation.json"
-    assert not evaluation_is_of(report, "bc-1", 50)
-    report.write_text(json.dumps({"settings": {"policy_id": "bc-1"}, "trials": 50}))
-    assert evaluation_is_of(report, "bc-1", 50)
-    assert not evaluation_is_of(report, "bc-2", 50)
-    assert not evaluation_is_of(report, "bc-1", 20)
-
-
-def test_a_run_is_resumed_on_its_own_dataset_only(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert not unfinished_run(run, "h")
-    run.mkdir()
-    (run / "run.json").write_text(json.dumps({"dataset": {"content_sha256": "h"}, "latest": "step_1"}))
-    assert unfinished_run(run, "h")
-    assert not unfinished_run(run, "another")
-    assert not run.exists(), "a run on another dataset makes room"
+def test_the_demo_leaves_room_for_improvement() -> None:
+    """Fewer demonstrations than the paper's 41, and both policies are trained for as long."""
+    steps = {s.name: s.arguments for s in Demo(Path("out"), 3, fast=False).experiment.steps()}
+    assert DEMO.demonstrations < 41 and DEMO.trials == 50
+    first, second = (steps[n][steps[n].index("--steps") + 1] for n in ("bc.3", "dexpie.3"))
+    assert first == second
 
 
 def test_columns_of_numbers_are_flush_right() -> None:
@@ -84,24 +57,37 @@ def test_columns_of_numbers_are_flush_right() -> None:
     )
 
 
+@pytest.mark.processes
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(bool(unbuilt), reason=unbuilt or "built")
-def test_the_whole_demo_runs_and_a_second_call_keeps_what_is_there(
+def test_demo_and_experiments_run_out_of_one_folder_and_share_their_steps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "demo"
+    out = tmp_path / "out"
     assert cli.run(["demo", "--fast", "--out", str(out)]) == 0, capsys.readouterr().err
-    result = json.loads((out / "result.json").read_text())
-    assert result["demonstrations"]["count"] == 4
-    assert result["evaluation"]["trials"] == 2
-    assert [episode["kind"] for episode in result["ros_episodes"]] == ["rollout"]
-    assert result["loop_timing"]["ticks"] > 25
-    assert all((out / name).stat().st_size > 10_000 for name in ("episode.png", "learning_curve.png"))
-    policy = (out / "demo.json").read_text()
-    capsys.readouterr()
+    folder = out / "demo-bottle-fast-seed-0"
+    report = (folder / "report.html").read_text()
+    assert "is missing:" not in report
+    assert report.count("<img ") == 6
+    assert list((folder / "replays").glob("*/metadata.yaml"))
+    (episode,) = recorded_episodes(folder / "ros_episode")
+    assert episode.interventions >= 1, "the operator took over"
+    told = json.loads((folder / "results.json").read_text())["ros_episode"]
+    assert told["episode_id"] == episode.episode_id
+
+    ran = {}
+    for name in ("improvement", "async", "staged"):
+        capsys.readouterr()
+        sizes = ["--task", "bottle", "--budget", "smoke", "--seeds", "1"]
+        assert cli.run(["experiment", name, *sizes, "--out", str(out)]) == 0, capsys.readouterr().err
+        ran[name] = capsys.readouterr().err.count(": done")
+        results = json.loads((out / f"{name}-bottle-smoke" / "results.json").read_text())
+        assert "is missing:" not in (out / f"{name}-bottle-smoke" / "report.html").read_text()
+        assert all(arm["trials"] == 2 for arm in results["arms"].values())
+    # Of the improvement two methods are new, of the others one arm each; all else is shared.
+    assert ran == {"improvement": 5, "async": 6, "staged": 6}
+
     assert cli.run(["demo", "--fast", "--out", str(out)]) == 0
-    text = capsys.readouterr().out
-    assert text.count("Already there") == 3
-    assert text.count("are already in") == 2
-    assert (out / "demo.json").read_text() == policy
+    printed = capsys.readouterr()
+    assert printed.err.count(": done") == 0 and "1 of 1 episodes are already in" in printed.out

@@ -8,25 +8,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_steps import program
 
+from dexpie.experiments import starting
 from dexpie.experiments.budgets import budget
 from dexpie.experiments.pipelines import Experiment
 from dexpie.experiments.runner import Runner
 from dexpie.experiments.steps import Step, keys, makespan_s, ready
+from dexpie_bags.durable import lock_folder
 from dexpie_core.errors import DexpieError, UsageError
+from dexpie_ros.testing import await_true
 
-# Writes its arguments to the file after --out; fails where one of them says so.
-PROGRAM = """
-import pathlib, sys
-words = sys.argv[1:]
-out = pathlib.Path(words[words.index("--out") + 1])
-if "fail" in words: sys.exit("this one fails")
-calls = out.with_name(out.name + ".calls")
-calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
-if "hang" in words and len(calls.read_text()) == 1:
-    import signal; print("hanging", flush=True); signal.pause()
-out.write_text(" ".join(words))
-"""
+pytestmark = pytest.mark.processes
+LIGHT = ("dexpie.experiments.bonded",)  # the fake steps need none of the heavy imports
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "PRELOADED", LIGHT)
+
+
 A = Step("a", ("make", "--out", "{out}"), estimate_s=2.0)
 B = Step("b", ("use", "{a}", "--out", "{out}"), estimate_s=3.0)
 C = Step("c", ("use", "{a}", "more", "--out", "{out}"), estimate_s=4.0)
@@ -96,7 +97,7 @@ def test_an_unknown_task_is_refused() -> None:
 
 
 def runner(out: Path, *steps: Step, code: str = "1") -> Runner:
-    return Runner(out, steps, code, 2, (sys.executable, "-c", PROGRAM), io.StringIO())
+    return Runner(out, steps, code, 2, program, io.StringIO())
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
@@ -112,27 +113,69 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
 
 def test_a_step_that_fails_is_named_with_its_last_words_and_those_before_it_stay(tmp_path: Path) -> None:
     broken = Step("b", ("use", "{a}", "fail", "--out", "{out}"))
-    with pytest.raises(DexpieError, match=r"step b ended with status 1: this one fails \(log: .*\.log\)"):
+    with pytest.raises(DexpieError, match=r"step b ended \(exit status 1\): this one fails \(log: .*\.log\)"):
         runner(tmp_path, A, broken).run()
     assert runner(tmp_path, A, broken).done() == {"a"}
 
 
-def test_an_interrupted_experiment_goes_on_where_it_was(tmp_path: Path) -> None:
-    script = (
-        "import sys, io, pathlib; sys.path.insert(0, sys.argv[2]); import test_experiments as t\n"
-        "hanging = t.Step('b', ('use', '{a}', 'hang', '--out', '{out}'))\n"
-        "t.runner(pathlib.Path(sys.argv[1]), t.A, hanging).run()"
-    )
-    arguments = [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)]
+def test_two_steps_of_one_content_are_refused_and_one_step_in_two_plans_is_made_once(tmp_path: Path) -> None:
+    twin = Step("twin", B.arguments)
+    with pytest.raises(DexpieError, match="step twin does the same as another step of the plan"):
+        keys((A, B, twin), "1")
+    runner(tmp_path, A, B).run()
+    assert runner(tmp_path, A, twin).done() == {"a", "twin"}
+
+
+def test_an_output_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    first = runner(tmp_path, A, B)
+    first.run()
+    Path(first.places["b"]).unlink()
+    assert runner(tmp_path, A, B).done() == {"a"}
+
+
+def test_two_runners_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    waiting = runner(tmp_path, A)
+    (tmp_path / "steps").mkdir()
+    held = lock_folder(tmp_path / "steps")
+    assert held is not None
+    with pytest.raises(DexpieError, match="another program runs an experiment here"):
+        waiting.run()
+    os.close(held)
+    waiting.run()
+
+
+HANGING = Step("b", ("use", "{a}", "hang", "--out", "{out}"))
+SCRIPT = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[2])
+import test_experiments as t
+t.starting.PRELOADED = t.LIGHT
+if __name__ == "__main__":
+    t.runner(pathlib.Path(sys.argv[1]), t.A, t.HANGING).run()
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_experiment_leaves_no_process_and_goes_on_where_it_was(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    arguments = [sys.executable, str(script), str(tmp_path), str(Path(__file__).parent)]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
-    hanging = Step("b", ("use", "{a}", "hang", "--out", "{out}"))
-    log = Path(runner(tmp_path, A, hanging).places["b"] + ".log")
-    while not (log.exists() and b"hanging" in log.read_bytes()):
-        assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
-        os.sched_yield()
-    process.send_signal(signal.SIGINT)
+    log = Path(runner(tmp_path, A, HANGING).places["b"] + ".log")
+
+    def under_way() -> bool:
+        return process.poll() is not None or (log.exists() and b"hanging" in log.read_bytes())
+
+    await_true(under_way, "the step", 60.0)
+    assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
+    step = int(log.read_text().split()[1])
+    process.send_signal(how)
     process.communicate(timeout=60)
-    resumed = runner(tmp_path, A, hanging)
+    await_true(lambda: not Path(f"/proc/{step}").exists(), "the end of the step", 60.0)
+    resumed = runner(tmp_path, A, HANGING)
     assert resumed.done() == {"a"}
     resumed.run()
     assert Path(resumed.places["a"] + ".calls").read_text() == "x"

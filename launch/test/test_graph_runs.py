@@ -18,7 +18,7 @@ from dexpie.graph import GraphOptions, build_graph
 from dexpie.processes import executable_argv
 from dexpie_core.errors import DexpieError
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def _unbuilt() -> str:

@@ -22,6 +22,8 @@ from dexpie_ros.qos import recording_profile
 from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
 from dexpie_training.convert import ConvertOptions, run_convert
 
+pytestmark = pytest.mark.processes
+
 START, END = topics.EPISODE_START_SERVICE, topics.EPISODE_END_SERVICE
 
 

@@ -19,9 +19,9 @@ from dexpie_core.topics import (
     COLLECTION_NEXT_STAGE_SERVICE,
     COLLECTION_STOP_SERVICE,
 )
-from dexpie_ros.testing import own_domain
+from dexpie_ros.own_domain import own_domain
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 STAGED = SessionOptions("bags", "bottle", "rollout", ("initial", "grasped"), 4, 0, True, "bc-1", "human")
 
 

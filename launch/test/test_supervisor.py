@@ -26,6 +26,8 @@ from fake_nodes import (
 from dexpie.console import Console
 from dexpie.supervisor import Outcome, Plan, Supervisor
 
+pytestmark = pytest.mark.processes
+
 
 def run(plan: Plan) -> tuple[Outcome, str]:
     """Run a plan in this process; its outcome and what was printed."""

@@ -10,6 +10,8 @@ import pytest
 from dexpie.worker_pool import check_cancelled, run_as_taken, run_in_workers
 from dexpie_core.errors import DexpieError
 
+pytestmark = pytest.mark.processes
+
 _prepared: list[int] = []
 
 

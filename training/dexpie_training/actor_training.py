@@ -148,7 +148,8 @@ def _encoder(options: TrainActorOptions, dataset: Dataset, preset: EncoderConfig
         return preset
     if not dataset.frames:
         raise UsageError(f"{options.dataset}: has no images, --encoder {kind} cannot be used")
-    frozen = preset.frozen and kind == "r3m" if options.frozen is None else options.frozen
+    asked = "frozen" if preset.frozen and kind == "r3m" else "trained"
+    frozen = (options.pictures or asked) == "frozen"
     digest = FrozenFeatures.open(dataset, kind).encoder_sha256 if frozen else ""
     return replace(
         preset,

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from rosbags.interfaces import Connection
 
 from dexpie_bags import BagReader, header_stamp_ns
 from dexpie_core import messages, topics
 from dexpie_core.errors import DexpieError
 from dexpie_training.recorded_topics import IMAGE_STREAMS, numbers_of, streams_of
 
+EVENT: Final = topics.EPISODE_EVENT.name
 SETTLE_NS: Final = 500_000_000
 """How long after an episode's end its last messages may still be recorded; later than that a message is
 no longer news: an event is then the latched one of before the recording."""
@@ -63,6 +65,7 @@ class BagEpisode:
     gaps: tuple[str, ...] = ()  # what the recording lacks, as the recorder and the bag tell it
     overlapped_by: str = ""  # the episode that began before this one's end was recorded; no streams then
     backwards: tuple[str, ...] = ()  # streams whose stamps go back within the episode, one sentence each
+    unreadable: tuple[str, ...] = ()  # messages that could not be decoded, one sentence each
 
     @property
     def where(self) -> str:
@@ -72,7 +75,7 @@ class BagEpisode:
 
 def read_episodes(bag: Path, remap: Mapping[str, str] | None = None) -> Iterator[BagEpisode]:
     """As episodes_of, of a bag that is opened for it."""
-    with BagReader(bag) as reader:
+    with BagReader(bag, torn=True) as reader:
         yield from episodes_of(reader, remap)
 
 
@@ -80,39 +83,61 @@ def episodes_of(reader: BagReader, remap: Mapping[str, str] | None = None) -> It
     """Episodes of a bag in order, their numbers in memory one at a time, of pictures only the stamps.
 
     Only header stamps say what belongs to an episode, so a bag of one episode and a recording of a whole
-    session give the same. remap: our names -> recorded names. Raises DexpieError.
+    session give the same. remap: our names -> recorded names. Raises DexpieError: where the bag is damaged,
+    after the episodes that could be read.
     """
-    bag = reader.path
-    stream_of = streams_of(bag, reader.topics, remap or {})
-    cutter = _Cutter(bag)
-    pictures = Counter[str]()
-    for connection, recorded_ns, cdr in reader.raw(stream_of):
-        stream = stream_of[connection.topic]
-        if stream in IMAGE_STREAMS:
-            stamp_ns = _picture_stamp_ns(bag, connection.topic, cdr)
-            yield from cutter.take(stream, recorded_ns, stamp_ns, pictures[stream])
-            pictures[stream] += 1
-            continue
-        message = reader.decode(connection, cdr)
-        if stream == topics.EPISODE_EVENT.name:
-            yield from cutter.event(message, recorded_ns)
-            continue
-        stamp_ns = messages.stamp_ns(message)
-        try:
-            row = numbers_of(stream, message)
-        except ValueError as error:
-            raise DexpieError(f"{bag}: {connection.topic} at {stamp_ns} ns: {error}") from None
-        yield from cutter.take(stream, recorded_ns, stamp_ns, row)
-        if stream == topics.SCENE_STATE.name:
-            cutter.names = cutter.names or tuple(message.names)
+    stream_of = streams_of(reader.path, reader.topics, remap or {})
+    cutter = _Cutter(reader.path)
+    faults: list[str] = []
+    try:
+        for record in reader.raw(stream_of):
+            yield from _take(reader, cutter, stream_of[record[0].topic], record)
+    except DexpieError as error:
+        faults.append(str(error))
     yield from cutter.finish()
+    faults += cutter.stray
+    if faults:
+        raise DexpieError(faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""))
 
 
-def _picture_stamp_ns(bag: Path, topic: str, cdr: bytes) -> int:
+def _take(
+    reader: BagReader, cutter: "_Cutter", stream: str, record: tuple[Connection, int, bytes]
+) -> Iterator[BagEpisode]:
+    connection, recorded_ns, cdr = record
+    row: Any
+    try:
+        if stream in IMAGE_STREAMS:
+            row = cutter.next_picture(stream)
+            stamp_ns = _picture_stamp_ns(reader.path, connection.topic, cdr, recorded_ns)
+        else:
+            message = reader.decode(connection, cdr, recorded_ns)
+            stamp_ns = messages.stamp_ns(message)
+            row = message if stream == EVENT else _numbers(reader.path, connection.topic, stream, message)
+    except DexpieError as error:
+        cutter.unreadable(str(error))
+        return
+    if stream == EVENT:
+        yield from cutter.event(message, recorded_ns)
+        return
+    yield from cutter.take(stream, recorded_ns, stamp_ns, row)
+    if stream == topics.SCENE_STATE.name:
+        cutter.names = cutter.names or tuple(message.names)
+
+
+def _picture_stamp_ns(bag: Path, topic: str, cdr: bytes, recorded_ns: int) -> int:
     try:
         return header_stamp_ns(cdr)
     except (IndexError, struct.error):
-        raise DexpieError(f"{bag}: {topic}: a message of {len(cdr)} bytes has no stamp") from None
+        raise DexpieError(
+            f"{bag}: {topic} at {recorded_ns} ns: a message of {len(cdr)} bytes has no stamp"
+        ) from None
+
+
+def _numbers(bag: Path, topic: str, stream: str, message: Any) -> Any:
+    try:
+        return numbers_of(stream, message)
+    except ValueError as error:
+        raise DexpieError(f"{bag}: {topic} at {messages.stamp_ns(message)} ns: {error}") from None
 
 
 class _Cutter:
@@ -128,7 +153,21 @@ class _Cutter:
         self._unended: dict[str, BagEpisode] = {}  # cut off by the start of another one
         self._foreign: Counter[str] = Counter()  # topic -> messages of the episode stamped at another time
         self._last_ns = 0
+        self._pictures = Counter[str]()
+        self._unreadable: list[str] = []
         self.names: tuple[str, ...] = ()
+        self.stray: list[str] = []
+        """messages outside of episodes that could not be decoded"""
+
+    def next_picture(self, stream: str) -> int:
+        """The number of a topic's next picture."""
+        self._pictures[stream] += 1
+        return self._pictures[stream] - 1
+
+    def unreadable(self, why: str) -> None:
+        """A message that cannot be decoded."""
+        inside = self._start is not None and self._end is None
+        (self._unreadable if inside else self.stray).append(why)
 
     def take(self, topic: str, recorded_ns: int, stamp_ns: int, row: Any) -> Iterator[BagEpisode]:
         """A message that is no event."""
@@ -193,9 +232,10 @@ class _Cutter:
         self._start = self._end = None
         self._foreign.clear()
         self._forget(end_ns)
+        unreadable, self._unreadable = tuple(self._unreadable), []
         return BagEpisode(
             self._bag, start, end, start_ns, end_ns, streams, self.names,
-            gaps=gaps, backwards=tuple(text for text in backwards if text),
+            gaps=gaps, backwards=tuple(text for text in backwards if text), unreadable=unreadable,
         )  # fmt: skip
 
     def _gaps(self, start: Any, end: Any | None) -> tuple[str, ...]:

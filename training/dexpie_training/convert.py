@@ -24,6 +24,7 @@ from dexpie_training.curation_join import Curator
 from dexpie_training.curation_log import find_edits
 from dexpie_training.dataset_writer import DatasetWriter, restore_replaced
 from dexpie_training.engines import EngineName, run_tasks
+from dexpie_training.images import IMAGE_RULE
 from dexpie_training.joining import Joined, KnownPart, join, known_parts
 from dexpie_training.recorded_topics import parse_remap
 
@@ -166,6 +167,7 @@ def _settings(alignment: AlignmentConfig, remap: dict[str, str]) -> dict[str, An
     what = {
         "version": schema.VERSION,
         "image_size_px": schema.IMAGE_SIZE_PX,
+        "image_rule": IMAGE_RULE,
         "alignment": {"rule": ALIGNMENT_RULE, **asdict(alignment)},
         "remap": remap,
     }
@@ -238,6 +240,7 @@ def _meta(joined: Joined, alignment: AlignmentConfig, settings: dict[str, Any], 
         "rate_hz": alignment.rate_hz,
         "cameras": list(joined.cameras),
         "image_size_px": schema.IMAGE_SIZE_PX,
+        "image_rule": IMAGE_RULE,
         "state_names": list(joined.state_names),
         "alignment": settings["alignment"],
         "error_bin_ms": ERROR_BIN_MS,

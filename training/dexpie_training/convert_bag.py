@@ -17,8 +17,9 @@ from dexpie_core.errors import DexpieError
 from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode, AlignmentConfig, MissingStreamError, align
 from dexpie_training.bag_episodes import BagEpisode, episodes_of
-from dexpie_training.dataset_writer import DatasetWriter, files_hash
+from dexpie_training.dataset_writer import DatasetWriter
 from dexpie_training.episode_account import columns_of, fault_of, left_out_text, report_of, skip_reason
+from dexpie_training.hashing import files_hash
 from dexpie_training.pictures import Fault, fault_runs, frozen_runs, keep_rows, write_frames
 
 PART_FILE: Final = "part.json"
@@ -125,22 +126,26 @@ class _Part:
     def make(self) -> None:
         """Numbers first, then the pictures that their rows want."""
         try:
-            with BagReader(self._bag) as reader:
+            with BagReader(self._bag, torn=True) as reader:
+                self._record.damage += [f"{self._bag}: {tear}" for tear in reader.tears]
                 self._read_numbers(reader)
                 if self._taken:
                     with DatasetWriter(self._folder / ROWS_FOLDER) as writer:
                         self._write(reader, writer)
-        except DexpieError as error:  # the rest of the bag cannot be trusted
+        except DexpieError as error:
             self._record.damage.append(str(error))
             self._record.episodes = 0
 
     def _read_numbers(self, reader: BagReader) -> None:
         found = False
-        for episode in episodes_of(reader, self._task.remap):
-            found = True
-            self._state_names = self._state_names or episode.state_names
-            self._take(episode)
-        if not found:
+        try:
+            for episode in episodes_of(reader, self._task.remap):
+                found = True
+                self._state_names = self._state_names or episode.state_names
+                self._take(episode)
+        except DexpieError as error:  # what was read before can be used
+            self._record.damage.append(str(error))
+        if not found and not self._record.damage:
             self._left_out("", "bags without an episode", "")
             self._record.remarks.append(f"{self._bag}: no episode starts or ends in it")
         self._check_layout()
@@ -169,6 +174,11 @@ class _Part:
         self._record.damage.append(f"{episode.where}: left out, {reason}: {detail}")
 
     def _take(self, episode: BagEpisode) -> None:
+        if episode.unreadable:
+            told = [text.removeprefix(f"{self._bag}: ") for text in episode.unreadable]
+            more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+            self._damaged(episode, "unreadable", told[0] + more)
+            return
         reason, detail = skip_reason(episode)
         if reason:
             self._left_out(episode.start.episode_id, reason, detail, episode.where)
@@ -219,11 +229,11 @@ class _Part:
         for taken in self._taken:
             span = slice(first, first + len(taken.rows.stamp_ns))
             first = span.stop
-            checksums = {c: told.checksums[c][span] for c in cameras}
+            pictures = {c: told.pictures[c][span] for c in cameras}
             faults = [
                 replace(f, row=f.row - span.start) for f in told.faults if span.start <= f.row < span.stop
             ]
-            keep[span] = self._check_pictures(taken, checksums, faults)
+            keep[span] = self._check_pictures(taken, pictures, faults)
             if keep[span].any():
                 kept_episodes.append(replace(taken, rows=taken.rows.picked(keep[span])))
         if not keep.all():
@@ -232,14 +242,14 @@ class _Part:
         self._taken = kept_episodes
 
     def _check_pictures(
-        self, taken: _Taken, checksums: dict[str, NDArray[np.int64]], faults: list[Fault]
+        self, taken: _Taken, pictures: dict[str, NDArray[np.int64]], faults: list[Fault]
     ) -> NDArray[np.bool_]:
         """Rows whose pictures can be used; what is wrong with the others goes to report and damage."""
         rows, where = taken.rows, f"{self._bag}: episode {taken.columns['episode_id']}"
         keep = np.ones(len(rows.stamp_ns), dtype=bool)
         runs = fault_runs(faults)
-        for camera, sums in checksums.items():
-            frozen = frozen_runs(sums, rows.stamp_ns, rows.tcp_pose[:, :3])
+        for camera, same in pictures.items():
+            frozen = frozen_runs(same, rows.stamp_ns, rows.tcp_pose[:, :3])
             runs += [(run, camera, "the camera is frozen, the arm moves") for run in frozen]
         for run, camera, why in runs:
             topic = topics.compressed_image(camera).name

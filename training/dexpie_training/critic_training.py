@@ -118,7 +118,6 @@ def configuration(options: TrainCriticOptions, dataset: Dataset) -> tuple[Critic
     """Configuration of a new run: preset, then what the options override and the dataset decides."""
     preset = CRITIC_PRESETS[options.preset]
     config = replace(preset.config, encoder=options.encoder, hidden_dims=HIDDEN_DIMS[options.size])
-    config = with_fields(config, options.set)
     returns = config.returns
     if options.failure_return is not None:
         returns = replace(returns, failure_return=options.failure_return)
@@ -127,6 +126,7 @@ def configuration(options: TrainCriticOptions, dataset: Dataset) -> tuple[Critic
     config = replace(config, returns=with_length(returns, episode_layout(dataset)))
     if options.crossfit is not None:
         config = replace(config, crossfit=options.crossfit)
+    config = with_fields(config, options.set)
     return _with_encoder(config, dataset), with_overrides(preset.optimiser, options)
 
 

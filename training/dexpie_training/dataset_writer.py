@@ -1,11 +1,9 @@
 """Writes a dataset folder row by row into a temporary folder, and puts it in place whole."""
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,8 +17,10 @@ from dexpie_core.errors import UsageError
 from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.dataset import Dataset
+from dexpie_training.dataset_check import check_whole
+from dexpie_training.hashing import content_hash
 
-ROW_GROUP: Final = 65_536
+ROW_GROUP: Final = 1024
 """Rows of a group of steps.parquet; what waits for being written is never more than that and an episode."""
 
 
@@ -181,7 +181,9 @@ class DatasetWriter:
             for name, columns in self._columns.items()
         }
         if self._steps is None:
-            self._steps = pq.ParquetWriter(self._folder / schema.STEPS_FILE, schema.STEPS_SCHEMA)
+            self._steps = pq.ParquetWriter(
+                self._folder / schema.STEPS_FILE, schema.STEPS_SCHEMA, use_dictionary=False
+            )
         table = table_of({name: column[:count] for name, column in whole.items()}, schema.STEPS_SCHEMA)
         self._steps.write_table(table, row_group_size=ROW_GROUP)
         self._columns = {name: [column[count:]] for name, column in whole.items()}
@@ -193,7 +195,7 @@ class DatasetWriter:
         return self._files[name]
 
     def finish(self, meta: dict[str, Any], *, checksum: bool = True) -> Path:
-        """Write the tables and dataset.json, check the whole by opening it, and move it into place.
+        """Write the tables and dataset.json, check the whole by reading it, and move it into place.
 
         checksum: False for a dataset that is only an intermediate result.
         """
@@ -211,7 +213,7 @@ class DatasetWriter:
             "content_sha256": content_hash(self._folder) if checksum else "",
         }
         (self._folder / schema.META_FILE).write_text(json.dumps(full, indent=1) + "\n")
-        Dataset.open(self._folder)
+        check_whole(self._folder, self.rows)
         put_in_place(self._folder, self._out)
         return self._out
 
@@ -267,40 +269,3 @@ def table_of(columns: Mapping[str, NDArray[Any]], layout: pa.Schema) -> pa.Table
         else:
             arrays.append(pa.array(values, type=column.type))
     return pa.Table.from_arrays(arrays, schema=layout)
-
-
-def content_hash(folder: Path) -> str:
-    """SHA-256 over the names and contents of all that a converter writes, in order of the names.
-
-    Read are the tables, frames and the simulated state; nothing that is added later.
-    """
-    files = sorted(
-        file
-        for file in (
-            folder / schema.STEPS_FILE,
-            folder / schema.EPISODES_FILE,
-            folder / schema.STATE_FEATURES,
-            *folder.glob(schema.frames_file("*")),
-        )
-        if file.is_file()
-    )
-    digest = hashlib.sha256()
-    with ThreadPoolExecutor() as pool:
-        for file, content in zip(files, pool.map(file_sha256, files), strict=True):
-            digest.update(str(file.relative_to(folder)).encode())
-            digest.update(content)
-    return digest.hexdigest()
-
-
-def files_hash(files: Sequence[Path]) -> tuple[int, str]:
-    """Bytes of these files together, and a SHA-256 over theirs in order."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file_sha256(file))
-    return sum(file.stat().st_size for file in files), digest.hexdigest()
-
-
-def file_sha256(file: Path) -> bytes:
-    """SHA-256 of a file's content."""
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").digest()

@@ -1,5 +1,6 @@
 """Images from bytes to what the networks see; conversion and deployment share this."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
@@ -16,21 +17,47 @@ RAW_CHANNELS: Final = {
     "bgra8": [2, 1, 0, 3],
 }
 """Encoding of a raw picture -> where its red, green and blue lie among its channels."""
+IMAGE_RULE: Final = (
+    "reduced by the largest of 1, 2, 4, 8 that leaves both sides at the final size or more (JPEG: libjpeg's "
+    "scaled inverse DCT; raw: mean of each block), then bilinear"
+)
+"""How pictures get their size; datasets made by another rule hold other pixels."""
+_JPEG_FLAGS: Final = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_NO_FRAME_HEADER: Final = (0xC4, 0xC8, 0xCC)  # the markers among C0..CF that are none
 
 
-def decode_jpeg(data: NDArray[np.uint8]) -> Image:
-    """JPEG bytes (n,) -> rgb (H, W, 3); ValueError where they are not an image."""
+@dataclass(frozen=True)
+class Picture:
+    """A picture as the networks see it, rgb (size, size, 3), and the size in which it was taken, pixels."""
+
+    pixels: Image
+    height: int
+    width: int
+
+
+def from_jpeg(data: NDArray[np.uint8], size_px: int = IMAGE_SIZE_PX) -> Picture:
+    """The picture of JPEG bytes (n,) by IMAGE_RULE; ValueError where they are no whole JPEG image."""
+    wrong = f"{len(data)} bytes are not a JPEG image"
+    height, width = _jpeg_size(data.data)
+    if not height or not width:
+        raise ValueError(wrong)
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+        image = cv2.imdecode(data, _JPEG_FLAGS[_reduction(height, width, size_px)])
     except cv2.error:
         image = None
     if image is None:
-        raise ValueError(f"{len(data)} bytes are not a JPEG image")
-    return np.asarray(image, dtype=np.uint8)
+        raise ValueError(wrong)
+    pixels = cv2.cvtColor(_bilinear(np.asarray(image, dtype=np.uint8), size_px), cv2.COLOR_BGR2RGB)
+    return Picture(np.asarray(pixels, dtype=np.uint8), height, width)
 
 
-def from_raw(message: Any) -> Image:
-    """Pixels of a sensor_msgs/Image as rgb (H, W, 3); ValueError where encoding or length do not fit."""
+def from_raw(message: Any, size_px: int = IMAGE_SIZE_PX) -> Picture:
+    """The picture of a sensor_msgs/Image by IMAGE_RULE; ValueError where encoding or length do not fit."""
     channels = RAW_CHANNELS.get(message.encoding)
     if channels is None:
         raise ValueError(f"encoding {message.encoding!r} is not one of {', '.join(RAW_CHANNELS)}")
@@ -38,11 +65,37 @@ def from_raw(message: Any) -> Image:
     if not height or not width or step < len(channels) * width or len(message.data) != step * height:
         raise ValueError(f"{len(message.data)} bytes are not a picture of {width} x {height}")
     rows = np.asarray(message.data, dtype=np.uint8).reshape(height, step)[:, : len(channels) * width]
-    return np.ascontiguousarray(rows.reshape(height, width, len(channels))[..., channels[:3]])
+    image = np.ascontiguousarray(rows.reshape(height, width, len(channels))[..., channels[:3]])
+    return Picture(resize(image, size_px), height, width)
 
 
 def resize(image: Image, size_px: int = IMAGE_SIZE_PX) -> Image:
-    """Bilinear resize of (H, W, 3) to (size, size, 3); the aspect ratio is not kept."""
+    """Pixels (H, W, 3) to (size, size, 3) by IMAGE_RULE; the aspect ratio is not kept."""
+    height, width = image.shape[:2]
+    factor = _reduction(height, width, size_px)
+    if factor > 1:
+        reduced = (-(-width // factor), -(-height // factor))
+        image = np.asarray(cv2.resize(image, reduced, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return _bilinear(image, size_px)
+
+
+def _bilinear(image: Image, size_px: int) -> Image:
     if image.shape[:2] == (size_px, size_px):
         return image
     return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _reduction(height: int, width: int, size_px: int) -> int:
+    return max(factor for factor in _JPEG_FLAGS if factor == 1 or min(height, width) >= factor * size_px)
+
+
+def _jpeg_size(data: memoryview) -> tuple[int, int]:
+    """Height and width in the frame header of a JPEG; (0, 0) where there is none."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER:
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+        filler = marker == 0xFF
+        at += 1 if filler else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return 0, 0

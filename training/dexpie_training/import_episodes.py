@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training import images, import_hdf5, import_zarr, schema
 from dexpie_training.alignment import AlignedEpisode
-from dexpie_training.dataset_writer import DatasetWriter, files_hash
+from dexpie_training.dataset_writer import DatasetWriter
 from dexpie_training.episode_account import left_out_text, rows_report
+from dexpie_training.hashing import files_hash
 from dexpie_training.import_data import ImportOptions, ImportReport, Progress
 from dexpie_training.import_rows import (
     IMPORT_RULE,
@@ -188,6 +189,7 @@ class _Import:
                 "rate_hz": rate_hz,
                 "cameras": list(sources[0].cameras),
                 "image_size_px": schema.IMAGE_SIZE_PX,
+                "image_rule": images.IMAGE_RULE,
                 "state_names": [],
                 "alignment": _alignment(self._options, sources[0], rate_hz),
                 "counts": {

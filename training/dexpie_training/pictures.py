@@ -1,7 +1,6 @@
 """Pictures of a bag into the frames of a dataset: decoded once, written where they belong."""
 
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexpie_bags import BagReader
+from dexpie_core.errors import DexpieError
 from dexpie_training import images, schema
 from dexpie_training.dataset_writer import NpyAppender
 from dexpie_training.recorded_topics import IMAGE_STREAMS, JPEG_TYPE, streams_of
@@ -37,13 +37,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class FrameReport:
-    """What became of the pictures: those that cannot be used, and a checksum of each row's picture.
+    """What became of the pictures: those that cannot be used, and which of them are the same.
 
-    checksums: camera -> (rows,), of the recorded bytes; equal ones are one and the same picture.
+    pictures: camera -> (rows,), equal numbers in a row where the recorded bytes are the same.
     """
 
     faults: tuple[Fault, ...]
-    checksums: dict[str, Ints]
+    pictures: dict[str, Ints]
 
 
 def write_frames(
@@ -61,89 +61,125 @@ def write_frames(
     """
     files = {camera: _FrameFile(folder, camera, numbers) for camera, numbers in wanted.items()}
     with ThreadPoolExecutor(threads) as pool:
-        stream_of = streams_of(reader.path, reader.topics, remap)
-        topics = [t for t, stream in stream_of.items() if IMAGE_STREAMS.get(stream) in files]
-        counts = dict.fromkeys(topics, 0)
         under_way: deque[Future[None]] = deque()
-        for connection, _, cdr in reader.raw(topics):
-            number = counts[connection.topic]
-            counts[connection.topic] += 1
-            seen(len(cdr))
-            file = files[IMAGE_STREAMS[stream_of[connection.topic]]]
-            if not file.wants(number):
-                continue
-            message = reader.decode(connection, cdr)
-            compressed = connection.msgtype == JPEG_TYPE
+        for file, rows, message, compressed in _wanted_messages(reader, remap, files, seen):
             if threads == 1 or not file.has_size:  # the first picture says how large the others are to be
-                file.put(number, message, compressed)
+                file.put(rows, message, compressed)
                 continue
-            under_way.append(pool.submit(file.put, number, message, compressed))
+            under_way.append(pool.submit(file.put, rows, message, compressed))
             if len(under_way) >= AHEAD * threads:
                 under_way.popleft().result()
         for future in under_way:
             future.result()
     faults = [fault for file in files.values() for fault in file.finish()]
-    return FrameReport(tuple(faults), {camera: file.checksums for camera, file in files.items()})
+    return FrameReport(tuple(faults), {camera: file.pictures for camera, file in files.items()})
+
+
+def _wanted_messages(
+    reader: BagReader,
+    remap: Mapping[str, str],
+    files: Mapping[str, "_FrameFile"],
+    seen: Callable[[int], None],
+) -> Iterator[tuple["_FrameFile", list[int], Any, bool]]:
+    """File, rows and message of each picture that rows want, and whether it is a JPEG.
+
+    Ends with the last of them, so that what is damaged behind it is not touched.
+    """
+    stream_of = streams_of(reader.path, reader.topics, remap)
+    topics = [t for t, stream in stream_of.items() if IMAGE_STREAMS.get(stream) in files]
+    counts = dict.fromkeys(topics, 0)
+    for connection, recorded_ns, cdr in reader.raw(topics):
+        number = counts[connection.topic]
+        counts[connection.topic] += 1
+        seen(len(cdr))
+        file = files[IMAGE_STREAMS[stream_of[connection.topic]]]
+        rows = file.rows_of(number)
+        if not rows:
+            continue
+        try:
+            message = reader.decode(connection, cdr, recorded_ns)
+        except DexpieError as error:
+            file.refuse(rows, str(error).rpartition(" ns: ")[2])
+        else:
+            file.compare(rows, message.data)
+            yield file, rows, message, connection.msgtype == JPEG_TYPE
+        if all(file.is_complete for file in files.values()):
+            return
 
 
 class _FrameFile:
-    """Frames of one camera, written in any order."""
+    """Frames of one camera: asked for in the order of the recording, written in any order."""
 
     def __init__(self, folder: Path, camera: str, numbers: Ints) -> None:
         self._camera = camera
-        self._order = np.argsort(numbers, kind="stable")
-        self._numbers = numbers[self._order]
-        self._size: tuple[int, ...] | None = None
+        self._order: list[int] = np.argsort(numbers, kind="stable").tolist()
+        self._numbers: list[int] = numbers[self._order].tolist()
+        self._next = 0
+        self._size: tuple[int, int] | None = None  # width and height
         self._faults: list[Fault] = []
-        self.checksums = np.zeros(len(numbers), dtype=np.int64)
+        self._last_bytes = memoryview(b"")
+        self._picture = 0
+        self.pictures = np.zeros(len(numbers), dtype=np.int64)
         self._writer = NpyAppender(folder / schema.frames_file(camera), FRAME_SHAPE, np.uint8)
         self._writer.reserve(len(numbers))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all pictures that rows want have been asked for."""
+        return self._next == len(self._numbers)
 
     @property
     def has_size(self) -> bool:
         """Whether a picture was decoded."""
         return self._size is not None
 
-    def wants(self, number: int) -> bool:
-        """Whether a row wants the picture of this number."""
-        return len(self._rows(number)) > 0
+    def rows_of(self, number: int) -> list[int]:
+        """Rows that want the picture of this number, which ascends from call to call."""
+        first = self._next
+        while not self.is_complete and self._numbers[self._next] <= number:
+            self._next += 1
+        return self._order[first : self._next]
 
-    def _rows(self, number: int) -> Ints:
-        first, last = np.searchsorted(self._numbers, [number, number + 1])
-        rows: Ints = self._order[first:last]
-        return rows
+    def compare(self, rows: list[int], data: NDArray[np.uint8]) -> None:
+        """Note whether the picture of these rows is the one before it, byte for byte."""
+        self._picture += data.data != self._last_bytes
+        self._last_bytes = data.data
+        self.pictures[rows] = self._picture
 
-    def put(self, number: int, message: Any, compressed: bool) -> None:
-        """Decode a message and write its picture to all rows that want it; any thread."""
-        rows = self._rows(number)
-        self.checksums[rows] = zlib.crc32(message.data)
+    def put(self, rows: list[int], message: Any, compressed: bool) -> None:
+        """Decode a message and write its picture to these rows; any thread."""
         try:
-            image = images.decode_jpeg(message.data) if compressed else images.from_raw(message)
-            self._size = self._size or image.shape
-            if image.shape != self._size:
-                (height, width), (first_height, first_width) = image.shape[:2], self._size[:2]
-                raise ValueError(f"{width} x {height} pixels, others {first_width} x {first_height}")
+            picture = images.from_jpeg(message.data) if compressed else images.from_raw(message)
+            size = (picture.width, picture.height)
+            self._size = self._size or size
+            if size != self._size:
+                raise ValueError("{} x {} pixels, others {} x {}".format(*size, *self._size))
         except ValueError as error:
-            self._faults += [Fault(self._camera, int(row), str(error)) for row in rows]
+            self.refuse(rows, str(error))
             return
-        frame = images.resize(image)
-        for row in rows.tolist():
-            self._writer.put(row, frame)
+        for row in rows:
+            self._writer.put(row, picture.pixels)
+
+    def refuse(self, rows: list[int], why: str) -> None:
+        """The picture of these rows cannot be used."""
+        self._faults += [Fault(self._camera, row, why) for row in rows]
 
     def finish(self) -> list[Fault]:
         """Close the file; the faults by row."""
         self._writer.close()
+        self.refuse(self._order[self._next :], "it cannot be read a second time")
         return sorted(self._faults, key=lambda fault: fault.row)
 
 
-def frozen_runs(checksums: Ints, stamp_ns: Ints, position_m: NDArray[np.float64]) -> Iterator[slice]:
+def frozen_runs(pictures: Ints, stamp_ns: Ints, position_m: NDArray[np.float64]) -> Iterator[slice]:
     """Runs of rows of one episode whose picture stays the same although the arm moves.
 
-    checksums (n,), stamps (n,) and TCP positions (n, 3). A picture that stays for FROZEN_S while the TCP goes
-    FROZEN_M is one that a camera delivers again and again; a still scene without noise stays the same too.
+    pictures (n,) as in FrameReport, stamps (n,) and TCP positions (n, 3). A picture that stays for FROZEN_S
+    while the TCP goes FROZEN_M is one that a camera delivers again and again; a still scene without noise
+    stays the same too.
     """
-    edges = np.flatnonzero(np.diff(checksums) != 0) + 1
-    for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(checksums)], strict=True):
+    edges = np.flatnonzero(np.diff(pictures) != 0) + 1
+    for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(pictures)], strict=True):
         if last - first < 2 or stamp_ns[last - 1] - stamp_ns[first] < FROZEN_S * 1e9:
             continue
         if np.linalg.norm(position_m[first:last] - position_m[first], axis=1).max() >= FROZEN_M:

@@ -142,7 +142,7 @@ def _check(datasets: Sequence[Dataset], cameras: Sequence[str]) -> None:
         missing = [camera for camera in cameras if camera not in dataset.frames]
         if missing:
             raise UsageError(f"{dataset.path}: has no camera {', '.join(missing)}")
-        for name in ("rate_hz", "image_size_px"):
+        for name in ("rate_hz", "image_size_px", "image_rule"):
             if dataset.meta.get(name) != first.meta.get(name):
                 raise UsageError(
                     f"{dataset.path}: {name} is {dataset.meta.get(name)}, {first.path} has "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -30,9 +30,9 @@ class TrainActorOptions(TrainingOptions):
     encoder: EncoderName = "state"
     """what the policy sees: state = simulated object poses, r3m = pictures through a pretrained network,
     resnet18 = pictures through a network from scratch"""
-    frozen: bool | None = None
-    """train nothing behind the pictures: their features are those cached by `dexpie features` (default: r3m
-    is frozen in the preset default; resnet18 is trained)"""
+    pictures: Literal["frozen", "trained"] | None = None
+    """network behind the pictures: frozen, with the features that `dexpie features` keeps, or trained
+    (default: resnet18 is trained, r3m too but in the preset default)"""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """model.pt of R3M's ResNet-18, for r3m (default where frozen: the file that `dexpie features` used)"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=VALUE")] = ()
@@ -48,8 +48,8 @@ class TrainActorOptions(TrainingOptions):
                 raise UsageError(f"--{name}: {self.method} has no condition; leave it out")
         if self.guidance is not None and self.guidance < 0.0:
             raise UsageError(f"--guidance {self.guidance} must not be negative")
-        if self.encoder == "state" and self.frozen is not None:
-            raise UsageError("--frozen: --encoder state has no network behind pictures; leave it out")
+        if self.encoder == "state" and self.pictures is not None:
+            raise UsageError("--pictures: --encoder state has no network behind pictures; leave it out")
         if self.encoder != "r3m" and self.weights is not None:
             raise UsageError(f"--weights is for --encoder r3m, not {self.encoder}")
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from dexpie_training.config import OptimiserConfig
 from dexpie_training.curve import CURVE_FIELDS, CURVE_FILE, CurveLog, truncate_curve
 from dexpie_training.ema import ParameterAverage
 from dexpie_training.sampling import batch_positions
+from dexpie_training.tracking import Tracker, Tracking
 
 
 class Learner(Protocol):
@@ -58,6 +59,7 @@ class LoopConfig:
     log_every_steps: int = 50
     evaluate_every_steps: int = 500
     save_every_steps: int = 2000
+    trackers: Sequence[Tracker] = ()
 
 
 @dataclass
@@ -78,7 +80,8 @@ class TrainingLoop:
         precision = {"fp32": "no", "bf16": "bf16"}[config.precision]
         # accelerate keeps the first precision of a process for good, also for a later, independent run.
         AcceleratorState._reset_state(reset_partial_state=True)
-        self.accelerator = Accelerator(mixed_precision=precision)
+        self.accelerator = Accelerator(mixed_precision=precision, log_with=list(config.trackers) or None)
+        self._tracking = Tracking(self.accelerator, bool(config.trackers))
         o = config.optimiser
         optimiser = torch.optim.AdamW(
             [p for p in learner.module.parameters() if p.requires_grad],
@@ -114,9 +117,11 @@ class TrainingLoop:
     def train(self) -> Checkpoint | None:
         """Train to the end of the budget, or to Ctrl-C: either way the last state is saved."""
         began = time.monotonic() - self.state.elapsed_s
+        o = self.config.optimiser
         self.state.window_began = (self.state.step, self.state.elapsed_s)
         generator = torch.Generator()
         checkpoint = None
+        self._tracking.start({"run": str(self.run.path), "precision": self.config.precision, **vars(o)})
         with (
             _InterruptFlag(self._request_stop),
             CurveLog(self.run.path, self.accelerator.is_main_process) as log,
@@ -135,6 +140,7 @@ class TrainingLoop:
             if checkpoint is None or checkpoint.step != self.state.step:
                 self._report(log, None)
                 checkpoint = self._save()
+        self._tracking.end()
         if self._stop:
             raise KeyboardInterrupt
         return checkpoint
@@ -202,8 +208,10 @@ class TrainingLoop:
         rate = (state.step - step_before) / max(state.elapsed_s - time_before, 1e-9)
         samples = rate * self.config.optimiser.batch_size * self.accelerator.num_processes
         state.window_began = (state.step, state.elapsed_s)
-        values = (state.step, state.elapsed_s, train_loss, held_out, self.learning_rate(), samples)
-        log.write(dict(zip(CURVE_FIELDS, values, strict=True)))
+        row = (state.step, state.elapsed_s, train_loss, held_out, self.learning_rate(), samples)
+        values = dict(zip(CURVE_FIELDS, row, strict=True))
+        log.write(values)
+        self._tracking.write(values)
         if bar is not None:
             shown = {"loss": f"{train_loss:.4f}", "samples/s": f"{samples:.0f}"}
             if state.held_out is not None:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from dexpie_core.errors import UsageError
 
+TrackerName = Literal["wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive", "swanlab", "trackio"]
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -27,6 +29,8 @@ class TrainingOptions:
     """peak learning rate (default: the preset's)"""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """arithmetic of the forward pass; auto: bf16 where the device has it in hardware"""
+    trackers: tuple[TrackerName, ...] = ()
+    """services that are told the learning curve beside TensorBoard, of those that are installed"""
     threads: int | None = None
     """CPU threads (default: all cores)"""
     held_out: float = 0.1

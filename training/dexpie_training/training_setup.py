@@ -14,6 +14,7 @@ from dexpie_training.config import OptimiserConfig
 from dexpie_training.dataset import Dataset
 from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.serial import from_dict
+from dexpie_training.tracking import check_trackers
 from dexpie_training.training_loop import LoopConfig
 from dexpie_training.training_options import TrainingOptions
 
@@ -45,6 +46,7 @@ def prepare_run(
     naming: fields of run and checkpoints that say how it was asked for, such as the method.
     """
     torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    check_trackers(options.trackers)
     dataset = Dataset.open(options.dataset)
     if options.resume:
         run = RunFolder.open(options.out)
@@ -97,6 +99,7 @@ def dataset_description(path: Path, dataset: Dataset) -> dict[str, Any]:
         "task": meta["task"],
         "rate_hz": meta["rate_hz"],
         "cameras": meta["cameras"],
+        "image_rule": meta.get("image_rule"),
         "episodes": len(dataset.episodes),
         "rows": len(dataset),
         "action_offset_rows": meta["alignment"]["action_offset_rows"],
@@ -124,6 +127,7 @@ def loop_config(
         max_minutes=options.max_minutes,
         precision=_precision(options.precision, parameters),
         seed=options.seed,
+        trackers=options.trackers,
     )
 
 

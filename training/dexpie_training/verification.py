@@ -13,7 +13,7 @@ from dexpie_training import schema
 from dexpie_training.alignment import AlignmentConfig
 from dexpie_training.convert_bag import BagTask, convert_bag, read_part
 from dexpie_training.dataset import Dataset
-from dexpie_training.dataset_writer import content_hash
+from dexpie_training.hashing import content_hash
 
 BLOCK_ROWS = 64
 

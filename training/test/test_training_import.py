@@ -349,7 +349,7 @@ def test_imported_recordings_train(tmp_path: Path) -> None:
     )
     assert run_train_critic(critic).metrics.rows == 6
     actor = TrainActorOptions(
-        dataset.path, tmp_path / "actor", method="hg-dagger", encoder="resnet18", frozen=True, steps=2,
+        dataset.path, tmp_path / "actor", method="hg-dagger", encoder="resnet18", pictures="frozen", steps=2,
         held_out=0.0, threads=1,
     )  # fmt: skip
     run_train_actor(actor)

@@ -71,7 +71,7 @@ def test_a_network_from_scratch_is_trained(dataset: Path, tmp_path: Path) -> Non
 
 def test_a_frozen_network_is_in_the_checkpoint_as_it_was(with_features: Path, tmp_path: Path) -> None:
     """What the policy sees in pictures is what the training read from the cache."""
-    run = train(with_features, tmp_path / "run", encoder="resnet18", frozen=True)
+    run = train(with_features, tmp_path / "run", encoder="resnet18", pictures="frozen")
     policy = LoadedPolicy.load(run)
     encoder = policy.actor.encoder
     assert isinstance(encoder, PictureEncoder) and policy.info.cameras == CAMERAS
@@ -86,7 +86,7 @@ def test_a_frozen_network_is_in_the_checkpoint_as_it_was(with_features: Path, tm
 
 
 def test_the_policy_looks_at_every_camera(with_features: Path, tmp_path: Path) -> None:
-    policy = LoadedPolicy.load(train(with_features, tmp_path / "run", encoder="resnet18", frozen=True))
+    policy = LoadedPolicy.load(train(with_features, tmp_path / "run", encoder="resnet18", pictures="frozen"))
     rng = np.random.default_rng(0)
     views = {camera: rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for camera in CAMERAS}
 
@@ -109,10 +109,10 @@ def test_what_cannot_be_learnt_from_is_refused(dataset: Path, tmp_path: Path) ->
     unseen = write_dataset(tmp_path / "unseen", 3, 1, images_px=PX)
     cases: list[tuple[Path, dict[str, object], str]] = [
         (blind, {"encoder": "resnet18"}, "has no images, --encoder resnet18 cannot be used"),
-        (unseen, {"encoder": "resnet18", "frozen": True}, "compute them with `dexpie features"),
-        (unseen, {"encoder": "r3m", "frozen": False}, "--weights is missing"),
+        (unseen, {"encoder": "resnet18", "pictures": "frozen"}, "compute them with `dexpie features"),
+        (unseen, {"encoder": "r3m", "pictures": "trained"}, "--weights is missing"),
         (unseen, {"weights": tmp_path}, "--weights is for --encoder r3m, not state"),
-        (unseen, {"frozen": True}, "--encoder state has no network behind pictures"),
+        (unseen, {"pictures": "frozen"}, "--encoder state has no network behind pictures"),
         (unseen, {"set": ("unet.depth=3",)}, "ActorConfig has no field unet.depth"),
         (unseen, {"set": ("horizon=long",)}, "ActorConfig.horizon 'long' is not int"),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +19,6 @@ from dexpie_core.errors import DexpieError, UsageError
 from dexpie_core.topics import TopicSpec
 from dexpie_training.bag_episodes import find_bags, read_episodes
 from dexpie_training.convert import ConvertOptions, ConvertReport, run_convert
-from dexpie_training.images import decode_jpeg
 
 Log = list[tuple[int, TopicSpec, bytes]]  # recorded at, topic, CDR
 EVENT = topics.EPISODE_EVENT
@@ -227,7 +227,7 @@ def raw_instead(log: Log) -> Log:
         camera = next((c for c in topics.CAMERAS if spec.name == topics.compressed_image(c).name), "")
         if camera:
             jpeg = deserialize(cdr, spec.type)
-            pixels = decode_jpeg(jpeg.data)
+            pixels = cv2.imdecode(jpeg.data, cv2.IMREAD_COLOR_RGB)
             spec = topics.raw_image(camera)
             message = messages.raw_image(make, pixels.tobytes(), 640, 480, camera, messages.stamp_ns(jpeg))
             cdr = serialize(message)

@@ -128,8 +128,11 @@ def run_collect(options: CollectOptions) -> None:
     record(options)
 
 
-def record(options: CollectOptions, listed: bool = True, quiet: bool = False) -> None:
-    """Record, and print what was recorded: every episode, or only their count."""
+def record(options: CollectOptions, listed: bool = True, quiet: bool = False, takeover: bool = False) -> None:
+    """Record, and print what was recorded: every episode, or only their count.
+
+    takeover: on the ROS graph the virtual operator drives for a while in the middle of every attempt.
+    """
     graph = check(options)
     collection = collection_of(options, graph)
     check_folder(options.out)
@@ -143,7 +146,7 @@ def record(options: CollectOptions, listed: bool = True, quiet: bool = False) ->
             if options.lockstep:
                 collect_lockstep(options, collection)
             else:
-                collect_on_graph(options, collection, graph, quiet)
+                collect_on_graph(options, collection, graph, quiet, takeover)
         finally:
             tidy(collection)
     conclude(collection, listed)
@@ -201,7 +204,7 @@ def time_limit_s(task: str) -> float:
 
 
 def collect_on_graph(
-    options: CollectOptions, collection: Collection, graph: GraphOptions, quiet: bool
+    options: CollectOptions, collection: Collection, graph: GraphOptions, quiet: bool, takeover: bool
 ) -> None:
     """Episodes on the ROS graph in wall-clock time, driven by a session process."""
     plan, by_person = collection.plan, graph.operated_by == "human"
@@ -210,7 +213,7 @@ def collect_on_graph(
         episodes=plan.episodes, seed=plan.first_seed, corrections=plan.corrections,
         policy_id=collection.policy_id, operator=graph.operated_by,
         limit_s=options.time_limit or (0.0 if by_person else time_limit_s(options.task)),
-        simulated=options.hardware != "real",
+        simulated=options.hardware != "real", takeover=takeover,
     )  # fmt: skip
     main = Command("session", (*module_argv("dexpie", "session"), session.to_json()))
     bringup = BringupOptions(ready_timeout_s=options.ready_timeout, main=main, quiet=quiet)

@@ -1,230 +1,123 @@
-"""`dexpie demo`: from nothing to a learned policy that drives the simulated cell under ROS."""
+"""`dexpie demo`: a whole round of improvement, from nothing to a better policy and a report."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from dexpie.commands.collect import CollectOptions, record
-from dexpie.commands.evaluate import EvaluateOptions, evaluate
-from dexpie.demo_steps import (
-    FAST,
-    ROS_SEED,
-    DemoPaths,
-    DemoSettings,
-    DemoState,
-    dataset_hash,
-    dataset_is_of,
-    evaluation_is_of,
-    unfinished_run,
-)
+from dexpie.demo_steps import TASK, WORKERS, Demo, drive
 from dexpie.episodes import RecordedEpisode, recorded_episodes
-from dexpie.loop_timing import LoopTiming, loop_timing
+from dexpie.experiments.pipelines import LABELS
+from dexpie.experiments.results import results, results_text
+from dexpie.experiments.runner import Runner
+from dexpie.report import demo as told
+from dexpie.report.page import Missing, Page, write_page
+from dexpie.report.sections import (
+    Work,
+    curves_section,
+    progress_section,
+    success_section,
+    verdict,
+    work_sections,
+)
 from dexpie.table import table
+from dexpie_core.errors import DexpieError
+from dexpie_training.comparison import Comparison
+from dexpie_training.evaluate import read_report
 from dexpie_training.serial import write_json
+
+NAMES = {"bc": "BC", "dexpie": "DexPIE"}
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Go the whole way once: demonstrate, convert, train, evaluate, drive the cell under ROS.
+    """Improve a policy by its own experience, once: demonstrate, clone, let it try, correct, learn, compare.
 
-    What an interrupted demo has finished in --out is checked and kept; the rest is done.
+    Ends with a report, OUT/demo-.../report.html. What an interrupted demo has finished in --out is kept; the
+    same command does the rest.
     """
 
     out: Path = Path("build/demo")
-    """Folder for everything that is made."""
+    """Folder for everything that is made; demos and experiments may share it."""
+    seed: int = 0
+    """Of training, demonstrations and rollouts (0 to 40)."""
     fast: bool = False
-    """A smoke test of a minute or two: too little training for a policy that works."""
-
-
-@dataclass
-class Demo:
-    """One run through the steps."""
-
-    paths: DemoPaths
-    settings: DemoSettings
-    state: DemoState
-    began_s: float
-
-    def say(self, text: str) -> None:
-        """One line with the time since the start."""
-        minutes, seconds = divmod(int(time.monotonic() - self.began_s), 60)
-        print(f"[{minutes:02d}:{seconds:02d}] {text}", flush=True)
-
-    def demonstrate(self) -> None:
-        s = self.settings
-        self.say(
-            f"1/6 A virtual operator shows the {s.task} task {s.demonstrations} times, in simulated time."
-        )
-        self.say(
-            "    It moves a tracker and a glove; follower, retargeting and executor make robot motion of it."
-        )
-        record(
-            CollectOptions(
-                s.task, self.paths.bags, s.demonstrations, lockstep=True, seed=s.seed, images=s.images
-            ),
-            listed=False,
-        )
-
-    def convert(self) -> None:
-        from dexpie.commands.convert import ConvertOptions, run_convert
-
-        self.say("2/6 The recorded bags become a dataset on a 25 Hz grid.")
-        if dataset_is_of(self.paths.dataset, self.paths.bags):
-            self.say("    Already there.")
-            return
-        shutil.rmtree(self.paths.dataset, ignore_errors=True)
-        run_convert(ConvertOptions((self.paths.bags,), self.paths.dataset))
-
-    def train(self) -> str:
-        """Identity of the trained policy."""
-        from dexpie.commands.train_actor import TrainActorOptions, run_train_actor
-        from dexpie.policies import policy_id_of
-
-        s, wanted = self.settings, dataset_hash(self.paths.dataset)
-        limit = f"{s.train_minutes:g} minutes" if s.train_steps is None else f"{s.train_steps} steps"
-        self.say(f"3/6 A diffusion policy learns to imitate the demonstrations ({s.preset} preset, {limit}).")
-        done = self.state.trained(wanted)
-        if done and self.paths.run.is_dir() and policy_id_of(self.paths.run) == done:
-            self.say(f"    Already there: {done}.")
-            return done
-        resume = unfinished_run(self.paths.run, wanted)
-        minutes = s.train_minutes if s.train_steps is None else None
-        run_train_actor(
-            TrainActorOptions(
-                self.paths.dataset, self.paths.run, preset=s.preset, steps=s.train_steps, max_minutes=minutes,
-                batch_size=s.batch_size, resume=resume, seed=s.seed,
-            )
-        )  # fmt: skip
-        policy_id = policy_id_of(self.paths.run)
-        self.state.set_trained(wanted, policy_id)
-        return policy_id
-
-    def evaluate(self, policy_id: str) -> None:
-        from dexpie_training.trial_log import partial_file
-
-        s = self.settings
-        self.say(f"4/6 The policy is tried from {s.trials} new initial states, in simulated time.")
-        if evaluation_is_of(self.paths.evaluation, policy_id, s.trials):
-            self.say("    Already there.")
-            return
-        for stale in (self.paths.evaluation, partial_file(self.paths.evaluation)):
-            stale.unlink(missing_ok=True)
-        print(evaluate(EvaluateOptions(self.paths.run, s.task, self.paths.evaluation, s.trials)))
-
-    def drive(self, policy_id: str) -> list[RecordedEpisode]:
-        """Episodes of the policy on the ROS graph."""
-        s = self.settings
-        self.say(
-            f"5/6 The policy drives the cell over ROS 2 in real time, {s.ros_episodes} recorded episode(s)."
-        )
-        self.say("    Every node is a process of its own; inference runs while the robot moves.")
-        options = CollectOptions(
-            s.task, self.paths.ros_bags, s.ros_episodes, policy=self.paths.run, operator="none",
-            seed=ROS_SEED, time_limit=s.ros_time_limit_s,
-        )  # fmt: skip
-        record(options, listed=False, quiet=True)
-        return [
-            e
-            for e in recorded_episodes(self.paths.ros_bags)
-            if e.policy_id == policy_id and e.outcome != "discard"
-        ]
-
-    def draw(self, episodes: list[RecordedEpisode]) -> None:
-        """The pictures."""
-        from dexpie_training.plots.curves import PlotCurvesOptions, run_plot_curves
-        from dexpie_training.plots.strip import PlotStripOptions, run_plot_strip
-
-        self.say("6/6 Pictures.")
-        for path in (self.paths.strip, self.paths.curve):
-            path.unlink(missing_ok=True)
-        shown = next((e for e in episodes if e.outcome == "success"), episodes[0])
-        run_plot_strip(PlotStripOptions(shown.bag, out=self.paths.strip))
-        run_plot_curves(PlotCurvesOptions((self.paths.run,), out=self.paths.curve))
-
-    def conclude(self, episodes: list[RecordedEpisode]) -> None:
-        """The table, and the same as JSON."""
-        report = json.loads(self.paths.evaluation.read_text())
-        demonstrations = recorded_episodes(self.paths.bags)
-        timing = loop_timing([episode.bag for episode in episodes])
-        rows = summary_rows(demonstrations, report, episodes, timing)
-        print("\n" + table(["what", "result"], rows) + "\n")
-        write_json(
-            self.paths.result,
-            {
-                "minutes": (time.monotonic() - self.began_s) / 60.0,
-                "settings": asdict(self.settings),
-                "demonstrations": {"count": len(demonstrations), "successes": successes(demonstrations)},
-                "evaluation": {
-                    key: report[key] for key in ("trials", "successes", "success_rate", "wilson_95")
-                },
-                "ros_episodes": [{**asdict(e), "bag": str(e.bag)} for e in episodes],
-                "loop_timing": asdict(timing),
-            },
-        )
-        p = self.paths
-        places = [
-            ("camera pictures of a ROS episode", p.strip),
-            ("learning curve", p.curve),
-            ("bags of the ROS episodes", p.ros_bags),
-            ("bags of the demonstrations", p.bags),
-            ("dataset", p.dataset),
-            ("trained policy", p.run),
-            ("result", p.result),
-        ]
-        print(table(["where", "path"], places))
-
-
-def successes(episodes: list[RecordedEpisode]) -> int:
-    """How many ended well."""
-    return sum(episode.outcome == "success" for episode in episodes)
-
-
-def summary_rows(
-    demonstrations: list[RecordedEpisode],
-    report: dict[str, Any],
-    episodes: list[RecordedEpisode],
-    t: LoopTiming,
-) -> list[tuple[str, str]]:
-    """What the demo shows at its end."""
-    low, high = report["wilson_95"]
-    rows = [
-        ("demonstrations", f"{successes(demonstrations)} of {len(demonstrations)} succeeded"),
-        ("behaviour cloning, simulated time",
-         f"{report['successes']} of {report['trials']} succeeded, "
-         f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"),
-    ]  # fmt: skip
-    for index, e in enumerate(episodes, start=1):
-        rows.append(
-            (
-                f"ROS episode {index}",
-                f"{e.outcome} after {e.duration_s:.1f} s ({e.reason or 'no reason given'})",
-            )
-        )
-    rows += [
-        ("executor period under ROS",
-         f"p50 {t.period_p50_ms:.1f} ms, p99 {t.period_p99_ms:.1f} ms, max {t.period_max_ms:.1f} ms"),
-        ("executor rate", f"{t.rate_hz:.2f} Hz"),
-        ("starved ticks", f"{t.starved_ticks} of {t.ticks}"),
-        ("policy inference",
-         f"p50 {t.inference_p50_ms:.0f} ms, max {t.inference_max_ms:.0f} ms, {t.chunks} chunks"),
-    ]  # fmt: skip
-    return rows
+    """A smoke test of a minute or two: too little of everything for a policy that works."""
 
 
 def run_demo(options: DemoOptions) -> None:
-    """All steps, in order."""
-    settings, paths = FAST if options.fast else DemoSettings(), DemoPaths(options.out)
-    demo = Demo(paths, settings, DemoState.open(paths, settings), time.monotonic())
-    demo.demonstrate()
-    demo.convert()
-    policy_id = demo.train()
-    demo.evaluate(policy_id)
-    episodes = demo.drive(policy_id)
-    demo.draw(episodes)
-    demo.conclude(episodes)
-    demo.say("Done.")
+    """All of it."""
+    from dexpie_training.checkpoint import code_version
+
+    began_s = time.monotonic()
+    demo = Demo(options.out, options.seed, options.fast)
+    demo.check_out()
+    version = code_version()
+    runner = Runner(options.out, demo.experiment.steps(), version, WORKERS)
+    made = runner.done()
+    print(_intro(demo, runner), flush=True)
+    runner.run()
+    demo.folder.mkdir(exist_ok=True)
+    print(f"DexPIE drives the {TASK} cell over ROS 2, the operator takes over in the middle.", flush=True)
+    episode = _driven(demo, runner)
+    found = results(demo.experiment, runner.places, version)
+    ros = None if isinstance(episode, Missing) else {**asdict(episode), "bag": str(episode.bag)}
+    write_json(demo.results, {**found, "ros_episode": ros})
+    print("The report is drawn.", flush=True)
+    work = Work(runner, made, demo.command, time.monotonic() - began_s, _own_places(demo))
+    write_page(_page(demo, work, episode), demo.report)
+    places = table(["what", "path"], [*work.places, *runner.places.items()])
+    print(f"\n{results_text(found)}\n\n{places}\n")
+    minutes = (time.monotonic() - began_s) / 60.0
+    print(f"{minutes:.1f} minutes. Open {demo.report.resolve()} in a browser.")
+    if isinstance(episode, Missing):
+        raise DexpieError(f"the report is there, but the episode over ROS is missing: {episode.why}")
+
+
+def _intro(demo: Demo, runner: Runner) -> str:
+    sizes = demo.experiment.budget
+    minutes = runner.estimate_s() / 60.0
+    return (
+        f"One round of improvement on the simulated {TASK} cell, about {minutes:.0f} min and an episode over "
+        f"ROS: {sizes.demonstrations} demonstrations -> BC -> {sizes.rollouts} rollouts and corrections ->\n"
+        f"critic -> labels -> DexPIE; both evaluated from {sizes.trials} initial states."
+    )
+
+
+def _driven(demo: Demo, runner: Runner) -> RecordedEpisode | Missing:
+    """The episode over ROS, or why there is none."""
+    from dexpie.policies import policy_id_of
+
+    policy = Path(runner.places[f"dexpie.{demo.seed}"])
+    try:
+        return drive(demo, policy, policy_id_of(policy))
+    except DexpieError as error:
+        return Missing("The episode over ROS", str(error))
+
+
+def _page(demo: Demo, work: Work, episode: RecordedEpisode | Missing) -> Page:
+    places = work.runner.places
+    place = {name.rpartition(".")[0] or name: Path(path) for name, path in places.items()}
+    collected = recorded_episodes(place["rollouts"])
+    reports = {NAMES[a]: Path(places[demo.experiment.report(a, demo.seed)]) for a in demo.experiment.arms}
+    comparison = Comparison.of({name: read_report(path) for name, path in reports.items()})
+    sections = (
+        told.overview_section(demo, collected),
+        success_section(comparison, reports),
+        progress_section(comparison, told.collected_table(collected)),
+        told.value_section(demo, place["data"], LABELS["dexpie"], place["rollouts"], place["bc"]),
+        curves_section({name: place[arm] for arm, name in NAMES.items()}, {"critic": place["critic"]}),
+        told.ros_section(episode),
+        *work_sections(work),
+    )
+    return Page(f"One round of improvement: {TASK}, seed {demo.seed}", verdict(comparison), sections)
+
+
+def _own_places(demo: Demo) -> tuple[tuple[str, Path], ...]:
+    return (
+        ("report", demo.report),
+        ("results", demo.results),
+        ("episode over ROS", demo.ros_bags),
+        ("shown episodes with cameras", demo.replays),
+    )

@@ -1,17 +1,20 @@
-"""`dexpie experiment improvement|async|staged`: the paper's comparisons, as pipelines of commands."""
+"""`dexpie experiment improvement|async|staged|ablation`: comparisons as pipelines of commands."""
 
 from __future__ import annotations
 
+import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from dexpie.experiments.ablation import Ablation
 from dexpie.experiments.budgets import BudgetName, budget
 from dexpie.experiments.pipelines import Experiment, ExperimentName
 from dexpie.experiments.results import results, results_text
 from dexpie.experiments.runner import Runner
 from dexpie_core.errors import UsageError
 
-RESULTS_FILE, TABLE_FILE = "results.json", "results.txt"
+RESULTS_FILE, TABLE_FILE, REPORT_FILE = "results.json", "results.txt", "report.html"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class StagedOptions(ExperimentOptions):
     """Figure 8: rollouts from all stages of the task against rollouts from its initial states alone."""
 
 
+@dataclass(frozen=True)
+class AblationOptions(ExperimentOptions):
+    """One setting of the method at a time against the default, on the same demonstrations and rollouts."""
+
+
 def run_improvement(options: ImprovementOptions) -> None:
     """The comparison of methods."""
     _run("improvement", options, options.iterations)
@@ -65,14 +73,22 @@ def run_staged(options: StagedOptions) -> None:
     _run("staged", options)
 
 
+def run_ablation(options: AblationOptions) -> None:
+    """The comparison of settings."""
+    _run("ablation", options)
+
+
 def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) -> None:
+    from dexpie.report.experiment import experiment_page
+    from dexpie.report.page import write_page
+    from dexpie.report.sections import Work
     from dexpie_training.checkpoint import code_version
     from dexpie_training.serial import write_json
 
     for field, value in (("seeds", options.seeds), ("workers", options.workers), ("iterations", iterations)):
         if value < 1:
             raise UsageError(f"--{field} {value}: must be 1 or more")
-    experiment = Experiment(
+    experiment = (Ablation if name == "ablation" else Experiment)(
         name, options.task, budget(options.budget, options.task), options.seeds, iterations
     )
     version = code_version()
@@ -80,6 +96,7 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
     print(_plan_text(runner))
     if options.plan:
         return
+    began_s, made = time.monotonic(), runner.done()
     runner.run()
     found = results(experiment, runner.places, version)
     folder = options.out / f"{name}-{options.task}-{options.budget}"
@@ -87,7 +104,20 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
     write_json(folder / RESULTS_FILE, found)
     text = results_text(found)
     (folder / TABLE_FILE).write_text(text + "\n")
-    print(f"{text}\nresults: {folder / RESULTS_FILE}")
+    work = Work(runner, made, _again(name, options, iterations), time.monotonic() - began_s)
+    write_page(experiment_page(experiment, found, work), folder / REPORT_FILE)
+    print(f"{text}\nresults: {folder / RESULTS_FILE}\nreport: {folder / REPORT_FILE}")
+
+
+def _again(name: ExperimentName, options: ExperimentOptions, iterations: int) -> str:
+    """The command line that the options came from."""
+    more = ("--iterations", str(iterations)) if iterations > 1 else ()
+    return "./dexpie " + shlex.join(
+        (
+            "experiment", name, "--task", options.task, "--out", str(options.out), "--budget", options.budget,
+            "--seeds", str(options.seeds), "--workers", str(options.workers), *more,
+        )
+    )  # fmt: skip
 
 
 def _plan_text(runner: Runner) -> str:

@@ -17,17 +17,18 @@ class Budget:
     demonstrations: int
     rollouts: int
     trials: int
-    preset: str
+    size: str
     actor_steps: int
     critic_epochs: int | None  # None: the critic's preset
     crossfit: int
     encoder: str = "state"
     rollout_limit_s: float | None = None  # None: the task's
+    cores: int = 1  # processor cores that a step may use
 
     @property
     def actor_s(self) -> float:
         """Estimated training time of an actor on one CPU core, s."""
-        return 0.08 * self.actor_steps * (1 if self.preset == "tiny" else 3)
+        return 0.08 * self.actor_steps * (1 if self.size == "tiny" else 3)
 
 
 def budget(name: BudgetName, task: str) -> Budget:
@@ -38,4 +39,4 @@ def budget(name: BudgetName, task: str) -> Budget:
     cpu = Budget(demonstrations, rollouts, 50, "tiny", 3000, None, 5)
     if name == "smoke":
         return Budget(3, 4, 2, "tiny", 2, 1, 2, rollout_limit_s=2.0)
-    return cpu if name == "cpu" else replace(cpu, preset="small", actor_steps=20_000)
+    return cpu if name == "cpu" else replace(cpu, size="small", actor_steps=20_000)

@@ -9,28 +9,46 @@ from typing import Final, Literal
 
 from dexpie.experiments.budgets import Budget
 from dexpie.experiments.steps import Step
+from dexpie_core.errors import UsageError
 
-ExperimentName = Literal["improvement", "async", "staged"]
+ExperimentName = Literal["improvement", "async", "staged", "ablation"]
 METHODS: Final = ("bc", "hg-dagger", "recap", "dexpie")
 FIRST_ROLLOUT_SEED, SEEDS_A_REPLICATE = 1000, 200
+DEMONSTRATIONS_A_SEED = 20
+LARGEST_FIRST_SEED = 40  # demonstrations below 1000, rollouts below 10 000, evaluations from there
 LABELS: Final = {"recap": "binary", "dexpie": "continuous"}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is compared: names of arms, and the steps that lead to a report of each."""
+    """What is compared: names of arms, and the steps that lead to a report of each.
+
+    first_seed: of the training seeds, which count up from it; it moves demonstrations and rollouts too.
+    methods: of the improvement, the reference first.
+    """
 
     name: ExperimentName
     task: str
     budget: Budget
     seeds: int
     iterations: int = 1
+    first_seed: int = 0
+    methods: tuple[str, ...] = METHODS
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first_seed <= LARGEST_FIRST_SEED:
+            raise UsageError(f"--seed {self.first_seed}: must be 0 to {LARGEST_FIRST_SEED}")
+
+    @property
+    def replicates(self) -> range:
+        """The training seeds."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def arms(self) -> tuple[str, ...]:
         """What is compared, the reference first."""
         if self.name == "improvement":
-            return METHODS + tuple(f"dexpie-{n}" for n in range(2, self.iterations + 1))
+            return self.methods + tuple(f"dexpie-{n}" for n in range(2, self.iterations + 1))
         return ("bc", "sync", "async") if self.name == "async" else ("bc", "initial", "staged")
 
     def report(self, arm: str, seed: int) -> str:
@@ -40,14 +58,14 @@ class Experiment:
     def steps(self) -> list[Step]:
         """All steps, every one behind those that it needs."""
         found = [self._demonstrations(), self._dataset("demo-data", "demonstrations")]
-        for seed in range(self.seeds):
+        for seed in self.replicates:
             found += self._replicate(seed)
         return found
 
     def _replicate(self, seed: int) -> list[Step]:
         found = [self._actor("bc", "bc", "demo-data", seed), self._evaluate("bc", seed)]
         if self.name == "improvement":
-            found += self._round("", f"bc.{seed}", ("demonstrations",), METHODS[1:], seed)
+            found += self._round("", f"bc.{seed}", ("demonstrations",), self.methods[1:], seed)
             earlier = ["demonstrations", f"rollouts.{seed}"]
             for n in range(2, self.iterations + 1):
                 driver = "dexpie" if n == 2 else f"dexpie-{n - 1}"
@@ -79,14 +97,15 @@ class Experiment:
             name = arm or f"{method}{suffix}"
             label = None
             if method in LABELS:
-                label = f"labels-{name}.{seed}"
-                found.append(_labels(label, data, critic, LABELS[method]))
+                label = label_step(f"labels-{name}.{seed}", data, critic, LABELS[method])
+                found.append(label)
             found += [self._actor(name, method, data, seed, label), self._evaluate(name, seed)]
         return found
 
     def _demonstrations(self) -> Step:
         count = self.budget.demonstrations
-        return Step("demonstrations", self._collect(count, seed=0), estimate_s=1.5 * count)
+        arguments = self._collect(count, DEMONSTRATIONS_A_SEED * self.first_seed)
+        return Step("demonstrations", arguments, estimate_s=1.5 * count)
 
     def _rollouts(self, name: str, driver: str, seed: int, suffix: str, arm: str | None) -> Step:
         round_number = int(suffix[1:]) - 1 if suffix[1:].isdigit() else 0
@@ -105,44 +124,64 @@ class Experiment:
         images = () if self.budget.encoder != "state" else ("--no-images",)
         return (
             "collect", "--task", self.task, "--out", "{out}", "--episodes", str(episodes),
-            "--seed", str(seed), "--lockstep", "--workers", "1", *images,
+            "--seed", str(seed), "--lockstep", "--workers", str(self.budget.cores), *images,
         )  # fmt: skip
 
     def _dataset(self, name: str, *bags: str) -> Step:
         folders = tuple("{" + bag + "}" for bag in bags)
+        jobs = ("--jobs", str(self.budget.cores)) if self.budget.encoder == "state" else ()
         return Step(
-            name, ("convert", *folders, "--out", "{out}"), whole="{out}/dataset.json", estimate_s=10.0
+            name, ("convert", *folders, "--out", "{out}", *jobs), whole="{out}/dataset.json", estimate_s=10.0
         )
 
-    def _actor(self, arm: str, method: str, data: str, seed: int, labels: str | None = None) -> Step:
+    def _actor(
+        self,
+        arm: str,
+        method: str,
+        data: str,
+        seed: int,
+        labels: Step | None = None,
+        changes: tuple[str, ...] = (),
+    ) -> Step:
+        """labels: the step that makes them; changes: fields of the configuration, as of --set."""
         b = self.budget
-        asked = () if labels is None else ("--labels", LABELS[method])
+        asked: tuple[str, ...] = () if labels is None else ("--labels", _label_name(labels))
+        asked += ("--set", *changes) if changes else ()
         arguments = (
             "train", "actor", "--dataset", "{" + data + "}", "--out", "{out}", "--method", method,
-            "--preset", b.preset, "--steps", str(b.actor_steps), "--seed", str(seed), "--threads", "1",
+            "--size", b.size, "--steps", str(b.actor_steps), "--seed", str(seed), "--threads",
+            str(b.cores),
             *asked,
         )  # fmt: skip
-        after = () if labels is None else (labels,)
+        after = () if labels is None else (labels.name,)
         return Step(f"{arm}.{seed}", arguments, resume="--resume", after=after, estimate_s=b.actor_s)
 
-    def _critic(self, name: str, data: str, seed: int) -> Step:
+    def _critic(self, name: str, data: str, seed: int, changes: tuple[str, ...] = ()) -> Step:
         b = self.budget
+        asked = ("--set", *changes) if changes else ()
         epochs = () if b.critic_epochs is None else ("--epochs", str(b.critic_epochs))
         arguments = (
             "train", "critic", "--dataset", "{" + data + "}", "--out", "{out}", "--crossfit", str(b.crossfit),
-            "--seed", str(seed), "--threads", "1", *epochs,
+            "--seed", str(seed), "--threads", str(b.cores), *epochs,
+            *asked,
         )  # fmt: skip
         return Step(name, arguments, resume="--resume", estimate_s=45.0)
 
     def _evaluate(self, arm: str, seed: int) -> Step:
         arguments = (
             "evaluate", "--policy", "{" + f"{arm}.{seed}" + "}", "--task", self.task, "--trials",
-            str(self.budget.trials), "--workers", "1", "--out", "{out}",
+            str(self.budget.trials), "--workers", str(self.budget.cores), "--out", "{out}",
         )  # fmt: skip
         name = self.report(arm, seed)
         return Step(name, arguments, suffix=".json", whole="{out}", estimate_s=2.5 * self.budget.trials)
 
 
-def _labels(name: str, data: str, critic: str, form: str) -> Step:
-    arguments = ("label", "{" + data + "}", "--critic", "{" + critic + "}", "--name", form, "--form", form)
-    return Step(name, arguments, whole="{" + data + "}/labels/" + form + ".json", estimate_s=8.0)
+def label_step(name: str, data: str, critic: str, form: str, variant: str = "") -> Step:
+    """Labels that lie in the dataset; a variant has a name of its own there."""
+    own = f"{form}-{variant}" if variant else form
+    arguments = ("label", "{" + data + "}", "--critic", "{" + critic + "}", "--name", own, "--form", form)
+    return Step(name, arguments, whole="{" + data + "}/labels/" + own + ".json", estimate_s=8.0)
+
+
+def _label_name(labels: Step) -> str:
+    return labels.arguments[labels.arguments.index("--name") + 1]

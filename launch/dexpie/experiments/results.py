@@ -10,7 +10,7 @@ from dexpie.table import table
 from dexpie_training.evaluate import EvaluationReport, read_report
 from dexpie_training.proportions import PairedCounts, wilson_interval
 
-FORMAT, VERSION = "dexpie-experiment", 1
+FORMAT, VERSION = "dexpie-experiment", 2
 
 
 def results(experiment: Experiment, places: Mapping[str, str], code_version: str) -> dict[str, Any]:
@@ -21,9 +21,10 @@ def results(experiment: Experiment, places: Mapping[str, str], code_version: str
         "version": VERSION,
         "experiment": experiment.name,
         "task": experiment.task,
-        "seeds": experiment.seeds,
+        "seeds": list(experiment.replicates),
         "budget": asdict(experiment.budget),
         "code_version": code_version,
+        "steps": dict(places),
         "arms": {arm: _rate(reports) for arm, reports in arms.items()},
         "differences": [
             _difference(arm, other, arms[arm], arms[other])
@@ -34,7 +35,7 @@ def results(experiment: Experiment, places: Mapping[str, str], code_version: str
 
 
 def _reports(experiment: Experiment, arm: str, places: Mapping[str, str]) -> list[EvaluationReport]:
-    return [read_report(Path(places[experiment.report(arm, seed)])) for seed in range(experiment.seeds)]
+    return [read_report(Path(places[experiment.report(arm, seed)])) for seed in experiment.replicates]
 
 
 def _rate(reports: list[EvaluationReport]) -> dict[str, Any]:
@@ -80,9 +81,10 @@ def results_text(found: Mapping[str, Any]) -> str:
         ]
         for d in found["differences"]
     ]
+    seeds = ", ".join(map(str, found["seeds"]))
     return "\n".join(
         [
-            f"{found['experiment']} on {found['task']}, {found['seeds']} training seeds:",
+            f"{found['experiment']} on {found['task']}, training seeds {seeds}:",
             table(("arm", "successes", "rate", "95 % interval", "by seed"), rates),
             "",
             table(("difference", "points", "95 % interval", "p exact"), differences),

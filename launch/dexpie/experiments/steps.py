@@ -1,6 +1,7 @@
 """Steps of an experiment and the order that their inputs give them. Pure."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ class Step:
     after: tuple[str, ...] = ()
     estimate_s: float = 1.0
 
+    @property
+    def kind(self) -> str:
+        """The command's words, such as `train-actor`."""
+        words = itertools.takewhile(lambda word: word[:1] not in ("-", "{"), self.arguments)
+        return "-".join(words)
+
     def inputs(self, names: Iterable[str]) -> list[str]:
         """Steps, of these names, that this one needs."""
         text = " ".join(self.arguments)
@@ -37,8 +44,8 @@ class Step:
 def keys(steps: Sequence[Step], code_version: str) -> dict[str, str]:
     """Key of each step: a hash of its arguments, of the keys of its inputs and of the code's version.
 
-    Two steps of equal content, in whatever experiment, have one key. DexpieError: a step stands before one
-    that it needs.
+    Steps of equal content have one key, whatever experiment they belong to and whatever they are called
+    there. DexpieError: a step stands before one that it needs, or does what another one does.
     """
     found: dict[str, str] = {}
     names = [step.name for step in steps]
@@ -50,7 +57,10 @@ def keys(steps: Sequence[Step], code_version: str) -> dict[str, str]:
         arguments = [_filled(argument, found) for argument in step.arguments]
         after = [found[name] for name in step.after]
         content = json.dumps([arguments, after, step.suffix, code_version])
-        found[step.name] = hashlib.sha256(content.encode()).hexdigest()[:16]
+        key = hashlib.sha256(content.encode()).hexdigest()[:16]
+        if key in found.values():
+            raise DexpieError(f"step {step.name} does the same as another step of the plan")
+        found[step.name] = key
     return found
 
 

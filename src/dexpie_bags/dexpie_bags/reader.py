@@ -15,6 +15,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from dexpie_bags.torn import TornReader
 from dexpie_bags.typestore import typestore
 from dexpie_core.errors import DexpieError
 
@@ -32,12 +33,15 @@ class BagMessage:
 
 
 class BagReader:
-    """A rosbag2 folder, made by this project or by `ros2 bag record`; a context manager."""
+    """A rosbag2 folder, made by this project or by `ros2 bag record`; a context manager.
 
-    def __init__(self, path: Path) -> None:
+    torn: open files whose end is missing as well, and say so in `tears`.
+    """
+
+    def __init__(self, path: Path, *, torn: bool = False) -> None:
         self.path = Path(path)
         try:
-            self._reader = Reader(self.path)
+            self._reader = (TornReader if torn else Reader)(self.path)
             self._reader.open()
         except Exception as error:
             raise DexpieError(f"{self.path} is not a readable rosbag2 folder: {_said(error)}") from error
@@ -62,6 +66,11 @@ class BagReader:
         return {c.topic: c.msgtype for c in self._reader.connections}
 
     @property
+    def tears(self) -> tuple[str, ...]:
+        """What is missing of the files, one sentence each: file, why, and up to which time it was read."""
+        return self._reader.tears if isinstance(self._reader, TornReader) else ()
+
+    @property
     def start_ns(self) -> int:
         """When the first message was recorded, ns since the epoch."""
         return int(self._reader.start_time)
@@ -83,22 +92,24 @@ class BagReader:
         if not connections:
             return
         messages = self._reader.messages(connections)
+        last_ns = self.start_ns
         while True:
             try:
                 record = next(messages, None)
             except Exception as error:
-                raise DexpieError(f"{self.path}: damaged: {_said(error)}") from error
+                raise DexpieError(f"{self.path}: damaged after {last_ns} ns: {_said(error)}") from error
             if record is None:
                 return
+            last_ns = record[1]
             yield record
 
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
         """Decoded messages of these topics (all by default) in order of recording time."""
         for connection, stamp_ns, cdr in self.raw(topics):
-            yield BagMessage(connection.topic, stamp_ns, self.decode(connection, cdr))
+            yield BagMessage(connection.topic, stamp_ns, self.decode(connection, cdr, stamp_ns))
 
-    def decode(self, connection: Connection, cdr: bytes | memoryview) -> Any:
-        """A message of `raw` as an object; DexpieError where its bytes are not one."""
+    def decode(self, connection: Connection, cdr: bytes | memoryview, recorded_ns: int) -> Any:
+        """A message of `raw` as an object; DexpieError names topic and time where its bytes are not one."""
         store = self._stores.get(connection.id)
         if store is None:
             store = self._stores[connection.id] = self._store_for(connection)
@@ -106,7 +117,8 @@ class BagReader:
             return store.deserialize_cdr(cdr, connection.msgtype)
         except Exception as error:
             raise DexpieError(
-                f"{self.path}: {connection.topic}: a message is no {connection.msgtype}: {_said(error)}"
+                f"{self.path}: {connection.topic} at {recorded_ns} ns: a message is no "
+                f"{connection.msgtype}: {_said(error)}"
             ) from error
 
     def _store_for(self, connection: Connection) -> Typestore:

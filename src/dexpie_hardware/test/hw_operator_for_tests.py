@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any, Self
 
 from dexpie_core import topics
 from dexpie_hardware.emulators.control import request
+from dexpie_ros.own_domain import own_domain
 from dexpie_ros.polling import PolledSubscription
-from dexpie_ros.testing import NodeProcess, Peer, await_true, own_domain
+from dexpie_ros.testing import NodeProcess, Peer, await_true
 
 OK, WARN, ERROR = b"\0", b"\1", b"\2"
+PROMPT = re.compile(r"^pose (\d) of \d: [^:]*press Enter", re.MULTILINE)
 
 
 class Driver(NodeProcess):
@@ -90,10 +93,18 @@ class Capture:
     def text(self) -> str:
         return self._log.read_text()
 
-    def await_prompt(self, number: int) -> str:
-        """The text once it has asked so many times."""
-        await_true(lambda: self.text.count("press Enter") >= number, f"prompt {number}, not {self.text}")
-        return self.text
+    def await_pose(self, prompt: int) -> int | None:
+        """The number of the pose that this prompt asks for; None when the program has ended instead."""
+        await_true(lambda: self._ended or len(self._prompts) >= prompt, f"prompt {prompt}, not {self.text}")
+        return int(self._prompts[prompt - 1]) if len(self._prompts) >= prompt else None
+
+    @property
+    def _ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def _prompts(self) -> list[str]:
+        return PROMPT.findall(self.text)
 
     def press_enter(self) -> None:
         assert self._process.stdin is not None

@@ -4,11 +4,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dexpie_core import messages, topics
 from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating
+
+pytestmark = pytest.mark.processes
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "own_hand.py"
 HOME = np.eye(4)

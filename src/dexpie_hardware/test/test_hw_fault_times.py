@@ -18,6 +18,8 @@ from dexpie_core.modes import Mode
 from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.testing import NodeProcess, Peer, await_true
 
+pytestmark = pytest.mark.realtime
+
 FROZEN_LIMIT_S = 0.1
 UNPLUGGED_LIMIT_S = 0.2
 ROUNDS = 5

@@ -19,6 +19,8 @@ from dexpie_ros.factory import make
 from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
 
+pytestmark = pytest.mark.processes
+
 MODULE = "dexpie_hardware.inspire.driver_node"
 OPEN = (1.0,) * 6
 REACTION_S = 0.2
@@ -137,6 +139,7 @@ def test_a_hand_that_comes_late_is_found_set_up_driven_and_left_where_it_is(
             assert hand.travelled() == pytest.approx(travelled, abs=0.5)
 
 
+@pytest.mark.realtime
 def test_faults_hold_the_hand_until_they_are_cleared_and_a_stall_only_its_finger(
     peer: Peer, tmp_path: Path
 ) -> None:
@@ -208,6 +211,7 @@ def test_faults_hold_the_hand_until_they_are_cleared_and_a_stall_only_its_finger
         peer.collect(states, has(lambda s: is_whole(s) and s.position[3] < 0.31))
 
 
+@pytest.mark.realtime
 def test_a_silent_or_unplugged_hand_is_told_of_and_found_without_moving_and_noise_is_borne(
     peer: Peer, tmp_path: Path
 ) -> None:

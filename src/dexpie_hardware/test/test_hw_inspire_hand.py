@@ -15,6 +15,8 @@ from dexpie_hardware.inspire.link import LinkState
 from dexpie_hardware.inspire.port import PortBusyError, SerialPort
 from dexpie_hardware.inspire.protocol import ACCEPTED, CHANNELS, Register, Request
 
+pytestmark = pytest.mark.processes
+
 TRANSACTION_S = 0.0066
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import zmq
 from hw_operator_for_tests import ERROR, OK, Driver, Emulator, Status
 
@@ -14,6 +15,8 @@ from dexpie_hardware.emulators.glove import ANATOMICAL
 from dexpie_hardware.glove_reading import GloveReading, encode
 from dexpie_hardware.manus.monitor import ANATOMICAL_ALIASES
 from dexpie_ros.testing import Peer, Repeating
+
+pytestmark = pytest.mark.processes
 
 NODE = "dexpie_hardware.manus.glove_node"
 EMULATOR = "dexpie_hardware.emulators.glove"

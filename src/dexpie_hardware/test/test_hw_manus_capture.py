@@ -17,6 +17,8 @@ from dexpie_hardware.manus import ranges_cli
 from dexpie_hardware.manus.ranges_cli import GloveListener, Session, main, parse
 from dexpie_ros.testing import Peer
 
+pytestmark = pytest.mark.processes
+
 POSES = ("flat", "thumb_to_palm", "fist_thumb_up", "thumb_across")
 
 

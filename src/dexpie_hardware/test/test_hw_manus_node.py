@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from rclpy.node import Node
 
 from dexpie_core import messages, topics
 from dexpie_core.retargeting import CHANNEL_SIGNALS, RetargetConfig, hand_from_glove
+from dexpie_ros.own_domain import own_domain
 from dexpie_ros.polling import PolledSubscription
-from dexpie_ros.testing import Peer, await_true, own_domain
+from dexpie_ros.testing import Peer, await_true
+
+pytestmark = pytest.mark.processes
 
 LEFT_ONLY_DEG = 77.0
 POSES = ("flat", "thumb_to_palm", "fist_thumb_up", "thumb_across")
@@ -133,22 +136,24 @@ def hold(emulator: Emulator, gesture: str) -> None:
     emulator.await_sent(READINGS_TO_SETTLE)
 
 
+@pytest.mark.realtime  # the program wants half of the readings of the time that a pose is held
 def test_four_poses_become_the_ranges_of_the_person(rig: Rig, tmp_path: Path) -> None:
     emulator = rig.emulator
     person = emulator.tell("person", seed=7)
     file = tmp_path / "ada.yaml"
+    asked: list[int] = []
     with Capture(
         tmp_path, "--user", "Ada", "--out", str(file), "--seconds", "0.4", "--settle", "0.2"
     ) as capture:
-        # The third pose is not understood at first: it is asked for again, and only it.
-        for number, gesture in enumerate((*POSES[:2], "flat", POSES[3], POSES[2]), 1):
-            text = capture.await_prompt(number)
-            hold(emulator, gesture)
-            if number < 5:
-                assert not file.exists()
+        while (number := capture.await_pose(len(asked) + 1)) is not None:
+            assert not file.exists()
+            # The third is not understood at first. Any may be asked for again: readings come late at times.
+            hold(emulator, POSES[number - 1] if number != 3 or 4 in asked else "flat")
+            asked.append(number)
             capture.press_enter()
         assert capture.wait() == 0, capture.text
-    assert "RingMCPStretch goes from" in text and "repeat pose 3 (fist, thumb up)" in text
+    assert [number for number, _ in groupby(asked)] == [1, 2, 3, 4, 3]
+    assert "RingMCPStretch goes from" in capture.text and "repeat pose 3 (fist, thumb up)" in capture.text
     assert f"wrote {file}" in capture.text
     parameters = yaml.safe_load(file.read_text())["human_follower"]["ros__parameters"]
     ranges = RetargetConfig(tuple(parameters["glove_open_deg"]), tuple(parameters["glove_closed_deg"]))

@@ -16,6 +16,8 @@ from dexpie_hardware.manus.sources.zmq_bridge import ZmqGloves
 from dexpie_ros import factory
 from dexpie_ros.testing import await_true
 
+pytestmark = pytest.mark.processes
+
 HOST = f"127.{1 + os.getpid() % 250}.{os.getpid() // 250 % 250}.8"
 
 

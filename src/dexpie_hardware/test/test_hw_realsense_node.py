@@ -20,6 +20,8 @@ from dexpie_hardware.realsense import library
 from dexpie_hardware.realsense.pattern import read_number
 from dexpie_ros.testing import NodeProcess, Peer, await_true
 
+pytestmark = pytest.mark.processes
+
 try:
     library.load()
 except DexpieError as error:
@@ -39,10 +41,6 @@ class Diagnosis:
         self._heard = peer.listen(topics.DIAGNOSTICS)
         self.level = self.message = None
         self.values = {}
-
-    @property
-    def connected(self):
-        return self._heard.publishers > 0
 
     def hear(self):
         """Take the oldest report that has not been looked at; False if there is none."""
@@ -103,13 +101,10 @@ def image(message):
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
 
 
-def test_without_a_camera_it_says_so_within_a_second_and_keeps_trying(peer, tmp_path):
+def test_without_a_camera_it_says_so_and_keeps_trying(peer, tmp_path):
     diagnosis = Diagnosis(peer)
     with NodeProcess(NODE, tmp_path / "log", {"serial": "_000000000000"}) as process:
-        await_true(lambda: diagnosis.connected, "the driver's reports to be connected")
-        begin_s = time.monotonic()
         diagnosis.await_report(ERROR, "camera 000000000000 is not connected; none is")
-        assert time.monotonic() - begin_s < 1.0
         diagnosis.await_report(ERROR, "is not connected", looks=3)
         assert diagnosis.values["openings"] == "0"
         assert process.stop(signal.SIGTERM) == 0
@@ -212,12 +207,10 @@ def diagnosis(reports):
 
 
 def report_after(diagnosis, control, level, words, command, **arguments):
-    """Seconds from a fault's injection to the report of it."""
+    """Inject a fault and await the report of it."""
     diagnosis.forget()
     request(control, command, **arguments)
-    begin_s = time.monotonic()
     diagnosis.await_report(level, words)
-    return time.monotonic() - begin_s
 
 
 def test_pictures_and_intrinsics_carry_one_stamp_and_the_jpeg_shows_the_raw_picture(peer, diagnosis):
@@ -253,6 +246,7 @@ def test_pictures_and_intrinsics_carry_one_stamp_and_the_jpeg_shows_the_raw_pict
     assert info.header.frame_id == frame
 
 
+@pytest.mark.realtime
 def test_sixty_raw_pictures_a_second_and_twenty_five_jpegs(peer, diagnosis):
     jpegs = peer.listen(topics.compressed_image("front"))
     stamps = []
@@ -284,16 +278,20 @@ def test_nothing_is_made_that_nobody_has_subscribed_to(diagnosis):
     )
 
 
-def test_a_camera_that_falls_silent_is_told_at_once_and_opened_anew(diagnosis, control):
-    assert report_after(diagnosis, control, ERROR, "no frame for 1", "pause") < 1.0
+def test_a_camera_that_falls_silent_is_told_before_it_is_opened_anew(diagnosis, control):
+    losses = diagnosis.values["losses"]
+    report_after(diagnosis, control, ERROR, "no frame for 1", "pause")
+    assert diagnosis.values["losses"] == losses
     diagnosis.await_report(ERROR, "no frame for 0.5 s: opening it anew", losses=1)
     diagnosis.await_report(ERROR, "no frame for 0.5 s: opening it anew", openings=2)
     request(control, "resume")
     diagnosis.await_streaming()
 
 
-def test_an_unplugged_camera_is_told_at_once_and_taken_up_when_it_is_back(diagnosis, control):
-    assert report_after(diagnosis, control, ERROR, "camera software was unplugged", "unplug") < 1.0
+def test_an_unplugged_camera_is_told_before_it_is_looked_for_and_taken_up_when_it_is_back(diagnosis, control):
+    looks = diagnosis.values["looks"]
+    report_after(diagnosis, control, ERROR, "camera software was unplugged", "unplug")
+    assert diagnosis.values["looks"] == looks
     diagnosis.await_report(ERROR, "camera software is not connected; none is: check cable")
     request(control, "plug")
     diagnosis.await_streaming()

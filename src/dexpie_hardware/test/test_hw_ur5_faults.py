@@ -14,6 +14,8 @@ from ur_emulator_for_tests import ur_emulator
 
 from dexpie_ros.testing import await_true
 
+pytestmark = pytest.mark.processes
+
 FREEZE_TO_STATUS_S = 0.1
 
 
@@ -90,6 +92,7 @@ def test_e_series_in_local_control_and_a_stop_that_pauses_the_program(tmp_path: 
         assert cell.recover().message == "there was nothing to recover: the arm is ready"
 
 
+@pytest.mark.realtime
 def test_a_frozen_controller_is_told_within_100_ms_and_recovered_when_it_is_back(
     tmp_path: Path,
 ) -> None:

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from ur5_link_for_tests import UNFIT
 from ur_emulator_for_tests import ur_emulator
 
 from dexpie_ros.testing import await_true
+
+pytestmark = pytest.mark.processes
 
 PROGRAM = Path(__file__).parent / "ur5_link_for_tests.py"
 

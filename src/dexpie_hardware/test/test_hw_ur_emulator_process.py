@@ -17,8 +17,11 @@ from ur_emulator_for_tests import own_host, ur_emulator
 from dexpie_core import se3, ur5
 from dexpie_core.plant import ArmState, decode, encode
 from dexpie_hardware.emulators.control import ControlError
+from dexpie_hardware.emulators.ur.controller import BRAKING_S
 from dexpie_hardware.emulators.ur.poses import matrix_from_pose, pose_from_matrix
 from dexpie_ros.testing import await_true
+
+pytestmark = pytest.mark.processes
 
 HOME = [0.0, -1.5708, 1.5708, -1.5708, -1.5708, 0.0]
 CYCLE_S = {"cb3": 0.008, "e-series": 0.002}
@@ -79,6 +82,7 @@ def test_both_generations_connect_and_tell_the_truth(model):
         assert steps.min() > 0.5
 
 
+@pytest.mark.realtime
 def test_timestamps_tell_the_time_that_has_passed_even_when_cycles_were_missed():
     with ur_emulator("--model", "e-series") as emulator:
         first, begun_s = emulator.state(), time.monotonic()
@@ -102,6 +106,7 @@ def test_a_recipe_of_the_clients_own_choice_at_25_hz():
             client.call("receive", "getActualTCPSpeed")
 
 
+@pytest.mark.realtime
 def test_servol_follows_with_the_lag_and_costs_little():
     with connected() as (emulator, client):
         start = client.call("receive", "getActualTCPPose")
@@ -197,6 +202,17 @@ def test_controllers_watchdog_stops_a_program_that_hears_nothing():
         assert "watchdog" in emulator.state()["messages"][-1]
 
 
+def await_braked(emulator):
+    """Until it has run the cycles of its braking: what is commanded meanwhile may move the arm a little."""
+
+    def cycles_run():
+        state = emulator.state()
+        return state["cycles"] - state["skipped_cycles"]
+
+    standing = cycles_run() + BRAKING_S / CYCLE_S["cb3"] + 1
+    await_true(lambda: cycles_run() > standing, "the arm to stand")
+
+
 @pytest.mark.parametrize("paused", [False, True])
 def test_protective_stop_and_recovery(paused):
     options = ["--unlock-after", "1.0", *(["--paused-when-stopped"] if paused else [])]
@@ -208,6 +224,7 @@ def test_protective_stop_and_recovery(paused):
         assert client.call("dashboard", "safetymode") == "Safetymode: PROTECTIVE_STOP"
         runtime = 4 if paused else 2
         await_true(lambda: client.call("receive", "getRuntimeState") == runtime, "the state of the program")
+        await_braked(emulator)
         # The library says yes although nothing moves, as long as the program says it plays.
         servo = client.call("control", "servoJ", [0.3, *HOME[1:]], 0.5, 0.5, 0.008, 0.1, 300.0)
         assert servo is not paused

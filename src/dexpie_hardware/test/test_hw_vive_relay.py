@@ -14,6 +14,8 @@ from dexpie_hardware.emulators.tracker_motion import figure_eight
 from dexpie_ros.factory import make
 from dexpie_ros.testing import Peer, Repeating
 
+pytestmark = pytest.mark.processes
+
 
 def test_an_operator_on_topics_becomes_a_tracker_and_a_glove(tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/stream"

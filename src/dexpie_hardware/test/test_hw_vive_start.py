@@ -8,6 +8,8 @@ from hw_operator_for_tests import ERROR, Driver, Status
 from dexpie_hardware.vive.tracker_node import TrackerParameters
 from dexpie_ros.testing import Peer
 
+pytestmark = pytest.mark.processes
+
 NODE = "dexpie_hardware.vive.tracker_node"
 
 

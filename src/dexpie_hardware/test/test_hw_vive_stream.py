@@ -27,6 +27,8 @@ from dexpie_hardware.tracker_sample import (
 from dexpie_hardware.vive.backends import BackendUnavailable
 from dexpie_hardware.vive.backends.stream import StreamBackend
 
+pytestmark = pytest.mark.processes
+
 HOST = f"127.{1 + os.getpid() % 250}.{os.getpid() // 250 % 250}.7"
 LITERAL = (
     b'{"name": "wrist", "time_s": 12.5, "position_m": [1, 2.5, 3], "quaternion_xyzw": [0, 0, 0.6, 0.8], '

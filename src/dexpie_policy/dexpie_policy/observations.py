@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
@@ -15,6 +14,7 @@ from dexpie_core import messages, topics
 from dexpie_core.observation import Observation
 from dexpie_core.topics import TopicSpec
 from dexpie_ros.polling import PolledSubscription
+from dexpie_training import images
 
 NS_PER_S = 1_000_000_000
 KEPT = 64
@@ -103,8 +103,9 @@ class ObservationBuffer:
         return np.array([values[name] for name in self._state_names])
 
     def _image(self, camera: str, stamp_ns: int) -> NDArray[np.uint8]:
+        """As the conversion keeps it, to the byte."""
         message = self._nearest(topics.compressed_image(camera), stamp_ns)
-        image = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise StaleObservation(f"image of camera {camera} does not decode")
-        return np.ascontiguousarray(image[:, :, ::-1]).astype(np.uint8, copy=False)
+        try:
+            return images.from_jpeg(np.frombuffer(message.data, np.uint8)).pixels
+        except ValueError as error:
+            raise StaleObservation(f"image of camera {camera}: {error}") from None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating
 from dexpie_training.actor_presets import actor_preset
 from dexpie_training.checkpoint import RunFolder
+from dexpie_training.config import EncoderConfig
 from dexpie_training.models.actor import Actor
 
 pytestmark = pytest.mark.processes
@@ -26,10 +28,17 @@ TCP = se3.make(se3.rotation_from_rotvec([0.0, np.pi / 2, 0.0]), [0.4, 0.1, 0.3])
 
 
 def checkpoint(
-    folder: Path, names: tuple[str, ...] = STATE_NAMES, task: str = "bottle", rate_hz: float = 25.0
+    folder: Path,
+    names: tuple[str, ...] = STATE_NAMES,
+    task: str = "bottle",
+    rate_hz: float = 25.0,
+    cameras: tuple[str, ...] = (),
 ) -> Path:
-    """A checkpoint of a network that has learned nothing."""
-    config = dataclasses.replace(actor_preset("paper", "tiny").config, state_names=names)
+    """A checkpoint of a network that has learned nothing; with cameras it looks at them instead."""
+    config = dataclasses.replace(actor_preset("paper", "tiny").config, state_names=() if cameras else names)
+    if cameras:
+        seeing = EncoderConfig(kind="resnet18", frozen=False, cameras=cameras, image_size_px=32)
+        config = dataclasses.replace(config, encoder=seeing)
     run = RunFolder.create(folder, {"kind": "actor"})
     meta = {
         "method": "bc",
@@ -61,6 +70,8 @@ class FakeRobot:
         self._tcp = peer.advertise(topics.TCP_POSE)
         self._hand = peer.advertise(topics.HAND_STATE)
         self._scene = peer.advertise(topics.SCENE_STATE)
+        self._picture = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
+        self._front = peer.advertise(topics.compressed_image("front"))
 
     def publish(self) -> None:
         stamp_ns = time.time_ns()
@@ -71,6 +82,7 @@ class FakeRobot:
         names = ("tcp_bottle.x", *reversed(STATE_NAMES))
         values = np.linspace(0.0, 1.0, len(names))
         self._scene.publish(messages.scene_state(make, names, values, False, False, "", "initial", stamp_ns))
+        self._front.publish(messages.compressed_image(make, self._picture, "front", stamp_ns))
 
 
 def ready(found: list[Any]) -> bool:
@@ -131,6 +143,7 @@ def test_another_policy_is_taken_up_while_it_runs_and_what_does_not_fit_is_refus
 ) -> None:
     refused = {
         checkpoint(tmp_path / "lid", task="lid"): "trained on task lid, this cell runs bottle",
+        checkpoint(tmp_path / "side", cameras=("side",)): "looks at camera side, this cell has front, wrist",
         checkpoint(tmp_path / "slow", rate_hz=30.0): "trained at 30 Hz, this cell runs at 25 Hz",
         checkpoint(tmp_path / "blind", (*STATE_NAMES, "lid.x")): "cannot see here what it looks at",
     }
@@ -147,7 +160,7 @@ def test_another_policy_is_taken_up_while_it_runs_and_what_does_not_fit_is_refus
             assert not reply.accepted
             assert reason in reply.message
         before = reply.policy_id
-        reply = load(peer, checkpoint(tmp_path / "other"))
+        reply = load(peer, checkpoint(tmp_path / "seeing", cameras=("front",)))
         assert reply.accepted
         assert reply.policy_id != before
         requests.publish(request(1, time.time_ns())[1])

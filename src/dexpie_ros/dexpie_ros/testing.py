@@ -21,16 +21,12 @@ from rclpy.publisher import Publisher
 
 from dexpie_core.topics import TopicSpec
 from dexpie_ros.factory import message_class
+from dexpie_ros.own_domain import own_domain
 from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.qos import profile, recording_profile
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
-
-
-def own_domain() -> int:
-    """A domain id that differs between test processes; below 100 no port is an ephemeral one."""
-    return 1 + os.getpid() % 99
 
 
 class NodeProcess:

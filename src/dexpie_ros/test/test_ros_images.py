@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.realtime
+
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 
 PROCESS = Path(__file__).with_name("image_process_for_tests.py")

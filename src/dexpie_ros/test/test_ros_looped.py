@@ -11,6 +11,8 @@ from dexpie_core import topics
 from dexpie_ros.loop import RateLoop
 from dexpie_ros.testing import NodeProcess, Peer, await_true
 
+pytestmark = pytest.mark.realtime
+
 NODE = Path(__file__).parent / "looped_node_for_tests.py"
 
 

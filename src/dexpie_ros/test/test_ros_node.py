@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 
 NODE = Path(__file__).with_name("node_for_tests.py")

@@ -18,7 +18,7 @@ from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating
 from dexpie_sim.operator import DEFAULT_FOLLOWER
 
-pytestmark = pytest.mark.realtime
+pytestmark = pytest.mark.processes
 
 HORIZON = 24
 NODES: dict[str, dict[str, object]] = {

@@ -23,7 +23,7 @@ from dexpie_sim.config import CellConfig
 from dexpie_sim.operator import DEFAULT_FOLLOWER
 from dexpie_sim.render import SceneRenderer
 
-pytestmark = pytest.mark.realtime
+pytestmark = pytest.mark.processes
 
 SOURCE_HUMAN = 2
 

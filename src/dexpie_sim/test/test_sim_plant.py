@@ -13,7 +13,7 @@ from dexpie_sim.cell import Cell
 from dexpie_sim.config import preset
 from dexpie_sim.plant_node import apply
 
-pytestmark = pytest.mark.realtime
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture

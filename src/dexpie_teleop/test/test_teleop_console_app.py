@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import numpy as np
+import pytest
 from console_for_tests import FakeGraph, screen_text
 from textual.pilot import Pilot
 
@@ -16,6 +17,8 @@ from dexpie_ros.factory import make
 from dexpie_teleop.console.app import OTHERS_EVERY, ConsoleApp
 from dexpie_teleop.console.keys import Action
 from dexpie_teleop.console.services import Answer, calls_for
+
+pytestmark = pytest.mark.processes
 
 PROMPT = (
     "bring robot and objects back to where bottle-20261124T163438 began (the start of task bottle); "

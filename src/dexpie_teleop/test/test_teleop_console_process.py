@@ -26,7 +26,10 @@ from dexpie_core.episode import EpisodeStart
 from dexpie_core.executor import Source, TickOutput
 from dexpie_core.modes import Mode
 from dexpie_ros.factory import make, message_class
-from dexpie_ros.testing import STOP_TIMEOUT_S, Peer, Repeating, await_true, own_domain
+from dexpie_ros.own_domain import own_domain
+from dexpie_ros.testing import STOP_TIMEOUT_S, Peer, Repeating, await_true
+
+pytestmark = pytest.mark.processes
 
 TIMEOUT_S = 80.0  # a starved machine takes its time over the imports of a new process
 REFUSAL = "not aligned: wrist 41 deg (at most 29)"

@@ -15,6 +15,8 @@ from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
 
+pytestmark = pytest.mark.processes
+
 MODULE = "dexpie_teleop.episode_node"
 
 

@@ -17,6 +17,8 @@ from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
 from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:

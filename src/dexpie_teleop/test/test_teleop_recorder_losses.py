@@ -17,7 +17,10 @@ from dexpie_bags import BagReader, summarise
 from dexpie_core import messages, topics
 from dexpie_core.topics import TopicSpec
 from dexpie_ros.factory import make
-from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true, own_domain
+from dexpie_ros.own_domain import own_domain
+from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
+
+pytestmark = pytest.mark.processes
 
 MODULE = "dexpie_teleop.episode_node"
 HERE = Path(__file__).parent
@@ -46,6 +49,11 @@ class Source:
             stamp_ns = time.time_ns()
             self._publisher.publish(self._message(stamp_ns))
             self.sent_ns.append(stamp_ns)
+
+    def await_sent(self, more: int) -> None:
+        """Until it has sent so many more."""
+        wanted = len(self.sent_ns) + more
+        await_true(lambda: len(self.sent_ns) >= wanted, f"{more} more messages")
 
 
 def joints(stamp_ns: int) -> Any:
@@ -86,8 +94,7 @@ def test_a_gap_is_shown_and_marked_and_a_discard_is_kept(peer: Peer, tmp_path: P
                 diagnostics, lambda found: any("joint_states: nothing" in text(m) for m in found)
             )
             source.silent = False
-            sent = len(source.sent_ns)
-            await_true(lambda: len(source.sent_ns) > sent + 20, "messages after the silence")
+            source.await_sent(20)
             reply = end(peer, "discard")
             assert start(peer, "e1").accepted  # the name is free again, and the trash is not overwritten
             again = end(peer, "discard")
@@ -157,10 +164,9 @@ def test_a_clock_that_is_set_back_is_noted(peer: Peer, tmp_path: Path) -> None:
         source = Source(peer, topics.JOINT_STATES, joints)
         with Repeating(100.0, source):
             assert start(peer, "e1").accepted
-            await_true(lambda: len(source.sent_ns) > 30, "messages before the step")
+            source.await_sent(30)
             (tmp_path / "clock_is_set_back").touch()
-            sent = len(source.sent_ns)
-            await_true(lambda: len(source.sent_ns) > sent + 30, "messages after the step")
+            source.await_sent(30)
             reply = end(peer, "success")
         assert process.stop() == 0
     recorded = [m.stamp_ns for m in bag_messages(Path(reply.bag_path), topics.JOINT_STATES)]

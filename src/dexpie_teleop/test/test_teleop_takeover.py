@@ -16,6 +16,8 @@ from dexpie_core.se3 import Array
 from dexpie_ros.polling import PolledSubscription
 from dexpie_ros.testing import NodeProcess, Peer, Repeating, await_true
 
+pytestmark = pytest.mark.processes
+
 SOURCE_HUMAN = 2
 CROOKED = "not aligned: wrist 70 deg (at most 29), index 0.80 (at most 0.60 of the travel)"
 # The test's devices are a thread of a process that may have to wait for a core.

@@ -162,7 +162,7 @@ def _bag_strip(
         stages = tuple(scenes[i][1] for i in nearest)
     return EpisodeStrip(
         title=_title(event.task, event.kind, event.stage, int(event.seed), event.outcome, times[-1]),
-        images=np.stack([images.decode_jpeg(data) for _, data in shown]),
+        images=np.stack([images.from_jpeg(data).pixels for _, data in shown]),
         times_s=np.array([stamp - begin for stamp, _ in shown]) * 1e-9,
         step_times_s=times,
         modes=np.array([mode for _, mode in actions], dtype=np.uint8),

@@ -30,6 +30,8 @@ WIDTH_IN: Final = 9.6
 VALUE_IN, BAND_IN, IMAGE_IN, TITLE_IN = 1.7, 0.22, 0.85, 0.45
 StepNames = Callable[[Dataset, int], tuple[str, ...]]
 """Names of the task's step at every row of an episode of a dataset; empty where nobody knows."""
+PicturesOf = Callable[[Dataset, int, Floats], NDArray[np.uint8] | None]
+"""Pictures (n, h, w, 3) of an episode of a dataset without images, at times (n,) since its start, s."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ class PlotValuesOptions:
     """images an episode"""
 
 
-def run_plot_values(options: PlotValuesOptions, steps_of: StepNames | None = None) -> Path:
-    """Make the picture; `steps_of` tells the steps of the task, which a dataset does not hold."""
+def run_plot_values(
+    options: PlotValuesOptions, steps_of: StepNames | None = None, pictures_of: PicturesOf | None = None
+) -> Path:
+    """Make the picture; `steps_of` and `pictures_of` tell what the dataset does not hold."""
     from dexpie_training.critic_data import episode_layout
     from dexpie_training.labels import Labels
 
@@ -71,7 +75,7 @@ def run_plot_values(options: PlotValuesOptions, steps_of: StepNames | None = Non
     returns = returns_to_go(
         episode_layout(dataset), from_dict(ReturnConfig, labels.meta["critic"]["returns"])
     )
-    views = [_view(dataset, labels, returns, index, options, steps_of) for index in chosen]
+    views = [_view(dataset, labels, returns, index, options, steps_of, pictures_of) for index in chosen]
     return save(draw_values(views), options.out)
 
 
@@ -115,14 +119,17 @@ def _view(
     index: int,
     options: PlotValuesOptions,
     steps_of: StepNames | None,
+    pictures_of: PicturesOf | None,
 ) -> ValueView:
     rows = dataset.episode_rows(index)
     times_s = (dataset.stamp_ns[rows] - dataset.stamp_ns[rows.start]) * 1e-9
     pictures = None
+    middles_s = (np.arange(options.frames) + 0.5) / options.frames * times_s[-1]
     if options.camera in dataset.frames:
-        middles_s = (np.arange(options.frames) + 0.5) / options.frames * times_s[-1]
         shown = np.clip(np.searchsorted(times_s, middles_s), 0, len(times_s) - 1)
         pictures = np.asarray(dataset.frames[options.camera][rows.start + shown])
+    elif pictures_of is not None:
+        pictures = pictures_of(dataset, index, middles_s)
     return ValueView(
         title=f"Episode {index}, {episode_title(dataset.episodes[index], times_s[-1])}",
         times_s=times_s,
