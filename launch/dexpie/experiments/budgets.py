@@ -8,6 +8,8 @@ from dexpie_core.errors import UsageError
 BudgetName = Literal["smoke", "cpu", "full"]
 # Demonstrations and post-training rollouts of the paper, section 4 (one iteration each).
 PAPER_DATA: Final = {"bottle": (41, 61), "drawer": (30, 37), "lid": (43, 59)}
+ROWS_AN_EPISODE: Final = 220  # about
+BATCH: Final = 64  # of the actor's preset
 
 
 @dataclass(frozen=True)
@@ -18,17 +20,18 @@ class Budget:
     rollouts: int
     trials: int
     size: str
-    actor_steps: int
+    actor_epochs: int  # passes over a method's own rows, as in the paper: more data, longer training
     critic_epochs: int | None  # None: the critic's preset
     crossfit: int
     encoder: str = "state"
     rollout_limit_s: float | None = None  # None: the task's
     cores: int = 1  # processor cores that a step may use
+    actor_steps: int | None = None  # instead of epochs
 
-    @property
-    def actor_s(self) -> float:
-        """Estimated training time of an actor on one CPU core, s."""
-        return 0.08 * self.actor_steps * (1 if self.size == "tiny" else 3)
+    def actor_s(self, episodes: int) -> float:
+        """Estimated training time of an actor on so many episodes, s."""
+        steps = self.actor_steps or self.actor_epochs * episodes * ROWS_AN_EPISODE / BATCH
+        return (0.08 if self.size == "tiny" else 0.24) * steps
 
 
 def budget(name: BudgetName, task: str) -> Budget:
@@ -36,7 +39,7 @@ def budget(name: BudgetName, task: str) -> Budget:
     if task not in PAPER_DATA:
         raise UsageError(f"--task {task}: not a choice; choose from {', '.join(PAPER_DATA)}")
     demonstrations, rollouts = PAPER_DATA[task]
-    cpu = Budget(demonstrations, rollouts, 50, "tiny", 3000, None, 5)
+    cpu = Budget(demonstrations, rollouts, 50, "tiny", 20, None, 5)
     if name == "smoke":
-        return Budget(3, 4, 2, "tiny", 2, 1, 2, rollout_limit_s=2.0)
-    return cpu if name == "cpu" else replace(cpu, size="small", actor_steps=20_000)
+        return Budget(3, 4, 2, "tiny", 1, 1, 2, rollout_limit_s=2.0, actor_steps=2)
+    return cpu if name == "cpu" else replace(cpu, size="small", actor_epochs=100)

@@ -147,14 +147,16 @@ class Experiment:
         b = self.budget
         asked: tuple[str, ...] = () if labels is None else ("--labels", _label_name(labels))
         asked += ("--set", *changes) if changes else ()
+        length = ("--steps", b.actor_steps) if b.actor_steps else ("--epochs", b.actor_epochs)
         arguments = (
             "train", "actor", "--dataset", "{" + data + "}", "--out", "{out}", "--method", method,
-            "--size", b.size, "--steps", str(b.actor_steps), "--seed", str(seed), "--threads",
-            str(b.cores),
-            *asked,
+            "--size", b.size, *map(str, length), "--seed", str(seed), "--threads", str(b.cores), *asked,
         )  # fmt: skip
+        episodes = b.demonstrations + (0 if data == "demo-data" else b.rollouts)
         after = () if labels is None else (labels.name,)
-        return Step(f"{arm}.{seed}", arguments, resume="--resume", after=after, estimate_s=b.actor_s)
+        return Step(
+            f"{arm}.{seed}", arguments, resume="--resume", after=after, estimate_s=b.actor_s(episodes)
+        )
 
     def _critic(self, name: str, data: str, seed: int, changes: tuple[str, ...] = ()) -> Step:
         b = self.budget

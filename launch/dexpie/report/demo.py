@@ -26,6 +26,8 @@ CAMERA = "front"
 def overview_section(demo: Demo, collected: Sequence[RecordedEpisode]) -> Section:
     """The round in words."""
     sizes = demo.experiment.budget
+    passes = f"{sizes.actor_epochs} passes over them"
+    length = f"{sizes.actor_steps} steps" if sizes.actor_steps else passes
     attempts = [e for e in collected if not e.pair_id]
     good = sum(e.outcome == "success" for e in attempts)
     corrections = len(collected) - len(attempts)
@@ -36,14 +38,14 @@ def overview_section(demo: Demo, collected: Sequence[RecordedEpisode]) -> Sectio
                 (
                     f"A virtual operator demonstrated the {TASK} task {sizes.demonstrations} times through "
                     "tracker and glove. Every episode is a rosbag.",
-                    f"Behaviour cloning (BC) learnt from them: {sizes.actor_steps} steps.",
+                    f"Behaviour cloning (BC) learnt from them, {length}.",
                     f"BC was let loose from all stages of the task: {len(attempts)} attempts, {good} of "
                     "them successful. Failed ones were started again, and the operator took over: "
                     f"{corrections} corrections.",
                     "A critic learnt from all of it how far the task is from its end, and labelled every "
                     "step with how much better or worse things became.",
-                    f"DexPIE, the same network, learnt from everything, told how good each step was: "
-                    f"{sizes.actor_steps} steps.",
+                    "DexPIE, the same network, learnt from everything, told how good each step was, "
+                    f"{length}.",
                     f"Both were tried from the same {sizes.trials} new initial states.",
                     "DexPIE drove the cell over ROS 2 in real time; in the middle the operator took over "
                     "and handed back.",
