@@ -44,7 +44,7 @@ def test_demos_of_other_seeds_share_no_step_and_the_fast_one_is_the_smoke_of_the
 
 
 def test_the_demo_leaves_room_for_improvement() -> None:
-    """Fewer demonstrations than the paper's 41; both policies pass over their rows as often, as in the paper."""
+    """Fewer demonstrations than the paper's 41; both policies pass over their rows equally often."""
     steps = {s.name: s.arguments for s in Demo(Path("out"), 3, fast=False).experiment.steps()}
     assert DEMO.demonstrations < 41 and DEMO.trials == 50
     first, second = (steps[n][steps[n].index("--epochs") + 1] for n in ("bc.3", "dexpie.3"))
