@@ -77,7 +77,7 @@ WRONG_USE = [
         "train actor --dataset missing --out run --steps 1 --epochs 1",
         "--steps and --epochs exclude each other",
     ),
-    ("demo --out full", "--out full exists already and is no demo; choose another folder"),
+    ("demo --out full", "--out full: holds something else than demos or experiments; choose another folder"),
     ("inspect missing", "missing: no such file or folder"),
     ("inspect full", "full: is no bag, folder of bags, dataset or training run"),
 ]

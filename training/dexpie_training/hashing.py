@@ -2,8 +2,9 @@
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +19,32 @@ def content_hash(folder: Path) -> str:
     and a tenth on processors without instructions for that. Nothing that is added later counts.
     """
     tables = (schema.STEPS_FILE, schema.EPISODES_FILE, schema.STATE_FEATURES)
-    digests = {folder / name: file_sha256 for name in tables}
-    digests |= dict.fromkeys(folder.glob(schema.frames_file("*")), frames_sha256)
+    digests: dict[Path, Callable[[], bytes]] = {
+        folder / name: partial(file_sha256, folder / name) for name in tables
+    }
+    # Headers are read here: Python 3.11 must not parse literals in several threads at once.
+    digests |= {file: frames_sha256(file) for file in folder.glob(schema.frames_file("*"))}
     files = sorted(file for file in digests if file.is_file())
     digest = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
-        for file, content in zip(files, pool.map(lambda f: digests[f](f), files), strict=True):
+        for file, content in zip(files, pool.map(lambda f: digests[f](), files), strict=True):
             digest.update(str(file.relative_to(folder)).encode())
             digest.update(content)
     return digest.hexdigest()
 
 
-def frames_sha256(file: Path) -> bytes:
-    """SHA-256 over shape, type and the CRC-32 of each row of a .npy file."""
+def frames_sha256(file: Path) -> Callable[[], bytes]:
+    """What gives the SHA-256 over shape, type and the CRC-32 of each row of a .npy file, in any thread."""
     array = np.load(file, mmap_mode="r", allow_pickle=False)
-    row = memoryview(bytearray(array[:1].nbytes))
-    digest = hashlib.sha256(f"{array.shape} {array.dtype.str}".encode())
+    first = hashlib.sha256(f"{array.shape} {array.dtype.str}".encode())
+    return partial(_rows_sha256, file, first, array.offset, len(array), array[:1].nbytes)
+
+
+def _rows_sha256(file: Path, digest: "hashlib._Hash", offset: int, rows: int, row_bytes: int) -> bytes:
+    row = memoryview(bytearray(row_bytes))
     with file.open("rb", buffering=0) as handle:
-        handle.seek(array.offset)
-        for _ in range(len(array)):
+        handle.seek(offset)
+        for _ in range(rows):
             read = 0
             while read < len(row):
                 count = handle.readinto(row[read:])

@@ -69,7 +69,9 @@ def test_values_over_time(made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def view_of(dataset: Dataset, labelled: Dataset, index: int) -> ValueView:
     options = PlotValuesOptions(dataset.path, "a", Path("x.png"))
-    return values._view(dataset, Labels.open(labelled, "a"), np.zeros(len(dataset)), index, options, None)
+    return values._view(
+        dataset, Labels.open(labelled, "a"), np.zeros(len(dataset)), index, options, None, None
+    )
 
 
 def test_a_takeover_is_marked_where_it_is(made) -> None:
