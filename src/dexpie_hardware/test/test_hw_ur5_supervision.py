@@ -72,7 +72,7 @@ def test_only_a_ready_state_can_stream_and_only_recover_leads_out_of_a_stop(stat
         assert after is State.LOST
 
 
-@pytest.mark.parametrize("state", READY_STATES)
+@pytest.mark.parametrize("state", sorted(READY_STATES, key=lambda state: state.name))
 @pytest.mark.parametrize(
     ("event", "after"),
     [(Event.SILENCE, State.SILENT), (Event.TROUBLE, State.STOPPED), (Event.GONE, State.LOST)],
