@@ -15,6 +15,8 @@ from pathlib import Path
 from measure import Result
 from table import document, line
 
+from dexpie_training.serial import write_text
+
 BENCHMARKS = {  # name of the function: its module, imported when it runs
     "inverse_kinematics": "kinematics",
     "prefix_re_reference": "kinematics",
@@ -58,15 +60,9 @@ def main() -> int:
         results.append(getattr(importlib.import_module(BENCHMARKS[name]), name)())
         print(line(results[-1]), flush=True)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    _replace(arguments.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")
-    _replace(arguments.out.with_suffix(".md"), document(results, load_before))
+    write_text(arguments.out, json.dumps([asdict(result) for result in results], indent=2) + "\n")
+    write_text(arguments.out.with_suffix(".md"), document(results, load_before))
     return 0
-
-
-def _replace(file: Path, text: str) -> None:
-    partial = file.with_suffix(".partial")
-    partial.write_text(text)
-    os.replace(partial, file)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """Results as a table that can go into a document, with what they were measured on."""
 
 import os
-import platform
 from collections.abc import Sequence
-from pathlib import Path
 
 from measure import Result
 
+from dexpie.report.machine import processor
 from dexpie_training.checkpoint import code_version
 
 
@@ -29,7 +28,7 @@ def document(results: Sequence[Result], load_before: float) -> str:
     ]
     return "\n".join(
         [
-            f"{os.cpu_count()} cores of {_processor()}; {load}; code {code_version()}.",
+            f"{os.cpu_count()} cores of {processor()}; {load}; code {code_version()}.",
             "",
             "| benchmark | ours | alternative | times better | details |",
             "|---|---|---|---|---|",
@@ -42,11 +41,3 @@ def document(results: Sequence[Result], load_before: float) -> str:
 def _alternative(result: Result) -> str:
     theirs = "" if result.theirs is None else f": {result.theirs:.4g} {result.unit}"
     return f"{result.alternative}{theirs}"
-
-
-def _processor() -> str:
-    try:
-        found = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
-    except OSError:
-        found = []
-    return found[0].partition(":")[2].strip() if found else platform.machine()

@@ -93,6 +93,11 @@ def read_provenance(file: Path, kind: str, version: int, missing: str) -> dict[s
 
 def write_json(file: Path, content: Any) -> None:
     """Replace a JSON file atomically."""
+    write_text(file, json.dumps(content, indent=1, default=str) + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace a text file atomically."""
     temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    temporary.write_text(text)
     os.replace(temporary, file)

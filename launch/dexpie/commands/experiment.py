@@ -83,7 +83,7 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
     from dexpie.report.page import write_page
     from dexpie.report.sections import Work
     from dexpie_training.checkpoint import code_version
-    from dexpie_training.serial import write_json
+    from dexpie_training.serial import write_json, write_text
 
     for field, value in (("seeds", options.seeds), ("workers", options.workers), ("iterations", iterations)):
         if value < 1:
@@ -103,7 +103,7 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RESULTS_FILE, found)
     text = results_text(found)
-    (folder / TABLE_FILE).write_text(text + "\n")
+    write_text(folder / TABLE_FILE, text + "\n")
     work = Work(runner, made, _again(name, options, iterations), time.monotonic() - began_s)
     write_page(experiment_page(experiment, found, work), folder / REPORT_FILE)
     print(f"{text}\nresults: {folder / RESULTS_FILE}\nreport: {folder / REPORT_FILE}")

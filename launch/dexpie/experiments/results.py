@@ -1,6 +1,6 @@
 """Results of an experiment: pooled rates and paired differences over all training seeds, JSON and a table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from dexpie_training.evaluate import EvaluationReport, read_report
 from dexpie_training.proportions import PairedCounts, wilson_interval
 
 FORMAT, VERSION = "dexpie-experiment", 2
+RATE_HEADER = ("arm", "successes", "rate", "95 % interval", "by seed")
+DIFFERENCE_HEADER = ("difference", "points", "95 % interval", "p exact")
 
 
 def results(experiment: Experiment, places: Mapping[str, str], code_version: str) -> dict[str, Any]:
@@ -65,29 +67,32 @@ def _difference(
     }
 
 
-def results_text(found: Mapping[str, Any]) -> str:
-    """The table that a person reads."""
-    rates = [
-        [arm, f"{r['successes']}/{r['trials']}", f"{100 * r['rate']:.0f} %", _span(r["interval"], 100.0),
-         " ".join(map(str, r["by_seed"]))]
+def rate_rows(found: Mapping[str, Any], of: str) -> list[tuple[str, ...]]:
+    """Cells under RATE_HEADER, an arm a row; `of` stands between successes and trials."""
+    return [
+        (arm, f"{r['successes']}{of}{r['trials']}", f"{100 * r['rate']:.0f} %", _span(r["interval"], 100.0),
+         " ".join(map(str, r["by_seed"])))
         for arm, r in found["arms"].items()
     ]  # fmt: skip
-    differences = [
-        [
-            f"{d['arm']} - {d['other']}",
-            f"{d['points']:+.0f}",
-            _span(d["interval"], 1.0),
-            f"{d['p_value']:.3g}",
-        ]
+
+
+def difference_rows(found: Mapping[str, Any], p_text: Callable[[float], str]) -> list[tuple[str, ...]]:
+    """Cells under DIFFERENCE_HEADER, a pair of arms a row."""
+    return [
+        (f"{d['arm']} - {d['other']}", f"{d['points']:+.0f}", _span(d["interval"], 1.0), p_text(d["p_value"]))
         for d in found["differences"]
     ]
+
+
+def results_text(found: Mapping[str, Any]) -> str:
+    """The table that a person reads."""
     seeds = ", ".join(map(str, found["seeds"]))
     return "\n".join(
         [
             f"{found['experiment']} on {found['task']}, training seeds {seeds}:",
-            table(("arm", "successes", "rate", "95 % interval", "by seed"), rates),
+            table(RATE_HEADER, rate_rows(found, "/")),
             "",
-            table(("difference", "points", "95 % interval", "p exact"), differences),
+            table(DIFFERENCE_HEADER, difference_rows(found, lambda p: f"{p:.3g}")),
         ]
     )
 

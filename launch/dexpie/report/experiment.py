@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dexpie.experiments.pipelines import Experiment
+from dexpie.experiments.results import DIFFERENCE_HEADER, RATE_HEADER, difference_rows, rate_rows
 from dexpie.report.page import Page, Section, Table, Text
 from dexpie.report.sections import Work, progress_section, work_sections
 from dexpie_training.comparison import Comparison, p_text
@@ -27,16 +28,6 @@ def experiment_page(experiment: Experiment, found: Mapping[str, Any], work: Work
 
 
 def _success_section(found: Mapping[str, Any]) -> Section:
-    rates = [
-        (arm, f"{r['successes']} of {r['trials']}", f"{100 * r['rate']:.0f} %", _span(r["interval"], 100.0),
-         " ".join(map(str, r["by_seed"])))
-        for arm, r in found["arms"].items()
-    ]  # fmt: skip
-    differences = [
-        (f"{d['arm']} - {d['other']}", f"{d['points']:+.0f}", _span(d["interval"], 1.0),
-         p_text(d["p_value"]).removeprefix("= "))
-        for d in found["differences"]
-    ]  # fmt: skip
     note = (
         f"Training seeds {', '.join(map(str, found['seeds']))}. Pairs are trials of one training seed and "
         "initial state. Intervals: Wilson's for rates, Newcombe's for paired differences; p: McNemar's exact "
@@ -46,8 +37,12 @@ def _success_section(found: Mapping[str, Any]) -> Section:
         "Success",
         (
             Text(note),
-            Table("Success rates", ("arm", "successes", "rate", "95 % interval", "by seed"), rates),
-            Table("Paired differences", ("difference", "points", "95 % interval", "p exact"), differences),
+            Table("Success rates", RATE_HEADER, rate_rows(found, " of ")),
+            Table(
+                "Paired differences",
+                DIFFERENCE_HEADER,
+                difference_rows(found, lambda p: p_text(p).removeprefix("= ")),
+            ),
         ),
     )
 
@@ -57,7 +52,3 @@ def _seed_section(experiment: Experiment, work: Work, seed: int) -> Section:
         arm: read_report(Path(work.runner.places[experiment.report(arm, seed)])) for arm in experiment.arms
     }
     return Section(f"Success by stage, seed {seed}", progress_section(Comparison.of(reports)).parts)
-
-
-def _span(interval: list[float], scale: float) -> str:
-    return f"{scale * interval[0]:.0f} to {scale * interval[1]:.0f}"

@@ -6,7 +6,6 @@ Nothing is loaded from elsewhere and nothing runs: styles and pictures lie in th
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from dexpie.report.style import STYLE
+from dexpie_training.serial import write_text
 
 NUMERIC: Final = frozenset("+-0123456789")
 
@@ -103,9 +103,7 @@ def html(page: Page) -> str:
 
 def write_page(page: Page, file: Path) -> None:
     """Write the document, whole or not at all."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(html(page))
-    os.replace(partial, file)
+    write_text(file, html(page))
 
 
 def _section(index: int, section: Section) -> str:

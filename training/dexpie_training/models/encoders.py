@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from dexpie_training.config import EncoderConfig
 from dexpie_training.models.observation import (
+    Head,
     ObservationBatch,
-    make_head,
     proprioception,
     proprioception_dim,
 )
@@ -97,7 +97,8 @@ class StateEncoder(nn.Module):
         if not inputs:
             raise ValueError("the encoder sees nothing: give it proprioception or object poses")
         self.standardiser = Standardiser(inputs)
-        self.mlp, self.feature_dim = make_head(inputs, config)
+        self.mlp = Head(inputs, config)
+        self.feature_dim = self.mlp.feature_dim
 
     def fit(self, batch: ObservationBatch) -> None:
         """Take the standardisation from the training rows."""
@@ -105,10 +106,7 @@ class StateEncoder(nn.Module):
 
     def forward(self, batch: ObservationBatch) -> Tensor:
         """Feature vector (B, feature_dim)."""
-        features = self.standardiser(self.raw_features(batch))
-        if self.training and self.config.noise:
-            features = features + self.config.noise * torch.randn_like(features)
-        out: Tensor = self.mlp(features)
+        out: Tensor = self.mlp(self.standardiser(self.raw_features(batch)))
         return out
 
 

@@ -51,11 +51,21 @@ def proprioception_dim(names: Sequence[ProprioceptionName]) -> int:
     return sum(PROPRIOCEPTION_DIM[name] for name in names)
 
 
-def make_head(inputs: int, config: EncoderConfig) -> tuple[nn.Module, int]:
-    """What stands behind `inputs` features, and the size of what it gives: two layers, or nothing."""
-    if not config.hidden_dim:
-        return nn.Identity(), inputs
-    layers = nn.Sequential(
-        nn.Linear(inputs, config.hidden_dim), nn.Mish(), nn.Linear(config.hidden_dim, config.feature_dim)
-    )
-    return layers, config.feature_dim
+class Head(nn.Sequential):
+    """What an encoder ends with: (B, inputs) -> (B, feature_dim); two layers, or nothing at all.
+
+    In training the configured noise is added to what it is given.
+    """
+
+    def __init__(self, inputs: int, config: EncoderConfig) -> None:
+        hidden, features = config.hidden_dim, config.feature_dim
+        layers = (nn.Linear(inputs, hidden), nn.Mish(), nn.Linear(hidden, features)) if hidden else ()
+        super().__init__(*layers)
+        self.noise = config.noise
+        self.feature_dim = features if hidden else inputs
+
+    def forward(self, seen: Tensor) -> Tensor:
+        if self.training and self.noise:
+            seen = seen + self.noise * torch.randn_like(seen)
+        out: Tensor = super().forward(seen)  # type: ignore[no-untyped-call]
+        return out

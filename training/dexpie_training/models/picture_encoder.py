@@ -9,8 +9,8 @@ from dexpie_training.config import EncoderConfig
 from dexpie_training.models.augmentation import Augmentation
 from dexpie_training.models.image_encoder import ImageEncoderName, make_image_encoder
 from dexpie_training.models.observation import (
+    Head,
     ObservationBatch,
-    make_head,
     proprioception,
     proprioception_dim,
 )
@@ -35,14 +35,17 @@ class PictureEncoder(nn.Module):
         self.augmentation = Augmentation(config.augmentation)
         seen, measured = len(config.cameras) * FEATURE_DIM, proprioception_dim(config.proprioception)
         self.standardiser = Standardiser(measured + (seen if config.frozen else 0))
-        self.mlp, self.feature_dim = make_head(seen + measured, config)
+        self.mlp = Head(seen + measured, config)
+        self.feature_dim = self.mlp.feature_dim
 
     def fit(self, batch: ObservationBatch) -> None:
         """Take the standardisation from the training rows, whose features are given where it is frozen."""
+        self.standardiser.fit(self._steady(batch))
+
+    def _steady(self, batch: ObservationBatch) -> Tensor:
+        """What training does not change, and can be standardised: measurements, features where frozen."""
         parts = proprioception(batch, self.config.proprioception)
-        if self.config.frozen:
-            parts = [self.look(batch), *parts]
-        self.standardiser.fit(torch.cat(parts, dim=-1))
+        return torch.cat([self.look(batch), *parts] if self.config.frozen else parts, dim=-1)
 
     def look(self, batch: ObservationBatch) -> Tensor:
         """Features (B, cameras x 512) of what is seen."""
@@ -57,15 +60,8 @@ class PictureEncoder(nn.Module):
 
     def forward(self, batch: ObservationBatch) -> Tensor:
         """Feature vector (B, feature_dim)."""
-        seen, measured = (
-            self.look(batch),
-            torch.cat(proprioception(batch, self.config.proprioception), dim=-1),
-        )
-        if self.config.frozen:
-            features = self.standardiser(torch.cat([seen, measured], dim=-1))
-        else:
-            features = torch.cat([seen, self.standardiser(measured)], dim=-1)
-        if self.training and self.config.noise:
-            features = features + self.config.noise * torch.randn_like(features)
-        out: Tensor = self.mlp(features)
+        seen = self.standardiser(self._steady(batch))
+        if not self.config.frozen:
+            seen = torch.cat([self.look(batch), seen], dim=-1)
+        out: Tensor = self.mlp(seen)
         return out
