@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dexpie_core.executor import Source
 from dexpie_core.messages import EVENT_START, mode_of
 from dexpie_core.modes import Mode
 from dexpie_core.topics import EPISODE_EVENT, EXECUTED_ACTION, MODE
+
+if TYPE_CHECKING:
+    from dexpie_bags.reader import BagReader
 
 
 @dataclass(frozen=True)
@@ -61,32 +64,53 @@ class _Reading:
         return self.end_ns == 0
 
 
+@dataclass(frozen=True)
+class RecordedBag:
+    """What can be read of a bag; damage: what cannot, one line each."""
+
+    episodes: tuple[RecordedEpisode, ...]
+    damage: tuple[str, ...]
+
+
 def episodes_of(bag: Path, steps: bool = False) -> list[RecordedEpisode]:
-    """The episodes of a bag, in order; DexpieError where it cannot be read.
+    """The episodes of a bag, in order; DexpieError where it is not whole.
 
     steps: count the executed actions too, which means reading all of the bag.
     """
     from dexpie_bags.reader import BagReader
 
+    with BagReader(bag) as reader:
+        return [_episode(bag, reading) for reading in _readings(reader, steps)]
+
+
+def read_bag(bag: Path) -> RecordedBag:
+    """The episodes, steps counted, of a bag that may be damaged; DexpieError where nothing can be read."""
+    from dexpie_bags.reader import BagReader
+
+    with BagReader(bag, torn=True) as reader:
+        episodes = tuple(_episode(bag, reading) for reading in _readings(reader, steps=True))
+        return RecordedBag(episodes, reader.damage)
+
+
+def _readings(reader: BagReader, steps: bool) -> list[_Reading]:
     found: list[_Reading] = []
     human = False
-    with BagReader(bag) as reader:
-        wanted = [EPISODE_EVENT.name, MODE.name, *([EXECUTED_ACTION.name] if steps else [])]
-        for record in reader.messages([topic for topic in wanted if topic in reader.topics]):
-            message, now = record.message, found[-1] if found and found[-1].running else None
-            if record.topic == EPISODE_EVENT.name:
-                if message.event == EVENT_START:
-                    found.append(_Reading(message, record.stamp_ns))
-                elif now is not None:
-                    now.event, now.end_ns = message, record.stamp_ns
-            elif record.topic == MODE.name:
-                was_human, human = human, mode_of(message) is Mode.HUMAN
-                if now is not None:
-                    now.interventions += human and not was_human
+    wanted = [EPISODE_EVENT.name, MODE.name, *([EXECUTED_ACTION.name] if steps else [])]
+    for record in reader.messages([topic for topic in wanted if topic in reader.topics]):
+        message, now = record.message, found[-1] if found and found[-1].running else None
+        if record.topic == EPISODE_EVENT.name:
+            if message.event == EVENT_START:
+                found.append(_Reading(message, record.stamp_ns))
             elif now is not None:
-                now.steps += 1
-                now.human_steps += int(message.source) == Source.HUMAN
-    return [_episode(bag, reading) for reading in found]
+                now.event, now.end_ns = message, record.stamp_ns
+        elif record.topic == MODE.name:
+            was_human, human = human, mode_of(message) is Mode.HUMAN
+            if now is not None:
+                now.interventions += human and not was_human
+        elif now is not None:
+            now.steps += 1
+            now.human_steps += int(message.source) == Source.HUMAN
+    return found
 
 
 def _episode(bag: Path, reading: _Reading) -> RecordedEpisode:

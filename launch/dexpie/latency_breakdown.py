@@ -78,7 +78,10 @@ def latency_text(bag: Path) -> str:
 
 
 def read_times(bag: Path) -> tuple[list[ChunkTimes], dict[str, list[int]]]:
-    """Times of the chunks that were executed, and the stamps of what the policy may have looked at."""
+    """Times of the chunks that were executed, and the stamps of what the policy may have looked at.
+
+    What of a bag cannot be read is left out.
+    """
     from dexpie_bags.reader import BagReader
     from dexpie_core import messages, topics
 
@@ -89,7 +92,7 @@ def read_times(bag: Path) -> tuple[list[ChunkTimes], dict[str, list[int]]]:
     requests: dict[int, tuple[int, int]] = {}
     answers: dict[int, tuple[int, int]] = {}
     executed: dict[int, int] = {}
-    with BagReader(bag) as reader:
+    with BagReader(bag, torn=True) as reader:
         if topics.POLICY_CHUNK.name not in reader.topics:
             return [], {}
         for record in reader.messages([name for name in (*used, *observed) if name in reader.topics]):

@@ -184,10 +184,15 @@ class _Rows:
         return values.reshape(len(indices), width) if width > 0 else values
 
 
+def missing_text(topic: str, start_ns: int) -> str:
+    """Says that an episode, which begins at `start_ns`, has nothing of a topic."""
+    return f"{topic} at {start_ns} ns: has no messages from here to the episode's end"
+
+
 def _stream(episode: BagEpisode, name: str) -> Stream:
     stream = episode.streams.get(name)
     if stream is None or not stream.stamps_ns:
-        raise MissingStreamError(f"{episode.where}: topic {name} has no messages in it")
+        raise MissingStreamError(f"{episode.where}: {missing_text(name, episode.start_ns)}")
     return stream
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 
-from dexpie_bags import BagReader, header_stamp_ns
+from dexpie_bags import BagReader, Loss, header_stamp_ns
 from dexpie_core import messages, topics
 from dexpie_core.errors import DexpieError
 from dexpie_training.recorded_topics import IMAGE_STREAMS, numbers_of, streams_of
@@ -64,8 +64,10 @@ class BagEpisode:
     started: bool = True
     gaps: tuple[str, ...] = ()  # what the recording lacks, as the recorder and the bag tell it
     overlapped_by: str = ""  # the episode that began before this one's end was recorded; no streams then
+    overlapped_ns: int = 0  # when that one began
     backwards: tuple[str, ...] = ()  # streams whose stamps go back within the episode, one sentence each
     unreadable: tuple[str, ...] = ()  # messages that could not be decoded, one sentence each
+    losses: tuple[Loss, ...] = ()  # what of its recording could not be read
 
     @property
     def where(self) -> str:
@@ -83,25 +85,21 @@ def episodes_of(reader: BagReader, remap: Mapping[str, str] | None = None) -> It
     """Episodes of a bag in order, their numbers in memory one at a time, of pictures only the stamps.
 
     Only header stamps say what belongs to an episode, so a bag of one episode and a recording of a whole
-    session give the same. remap: our names -> recorded names. Raises DexpieError: where the bag is damaged,
-    after the episodes that could be read.
+    session give the same. remap: our names -> recorded names. What of a torn bag cannot be read is in the
+    reader's `damage`; DexpieError, after the last episode, for messages outside of them that do not decode.
     """
     stream_of = streams_of(reader.path, reader.topics, remap or {})
-    cutter = _Cutter(reader.path)
-    faults: list[str] = []
-    try:
-        for record in reader.raw(stream_of):
-            yield from _take(reader, cutter, stream_of[record[0].topic], record)
-    except DexpieError as error:
-        faults.append(str(error))
+    cutter = _Cutter(reader)
+    for record in reader.raw(stream_of):
+        yield from _take(reader, cutter, stream_of[record[0].topic], record)
     yield from cutter.finish()
-    faults += cutter.stray
-    if faults:
-        raise DexpieError(faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""))
+    if cutter.stray:
+        more = f" (and {len(cutter.stray) - 1} more)" if len(cutter.stray) > 1 else ""
+        raise DexpieError(cutter.stray[0] + more)
 
 
 def _take(
-    reader: BagReader, cutter: "_Cutter", stream: str, record: tuple[Connection, int, bytes]
+    reader: BagReader, cutter: "_Cutter", stream: str, record: tuple[Connection, int, bytes | memoryview]
 ) -> Iterator[BagEpisode]:
     connection, recorded_ns, cdr = record
     row: Any
@@ -124,7 +122,7 @@ def _take(
         cutter.names = cutter.names or tuple(message.names)
 
 
-def _picture_stamp_ns(bag: Path, topic: str, cdr: bytes, recorded_ns: int) -> int:
+def _picture_stamp_ns(bag: Path, topic: str, cdr: bytes | memoryview, recorded_ns: int) -> int:
     try:
         return header_stamp_ns(cdr)
     except (IndexError, struct.error):
@@ -143,8 +141,9 @@ def _numbers(bag: Path, topic: str, stream: str, message: Any) -> Any:
 class _Cutter:
     """Collects messages and hands out an episode once its end has settled."""
 
-    def __init__(self, bag: Path) -> None:
-        self._bag = bag
+    def __init__(self, reader: BagReader) -> None:
+        self._reader = reader
+        self._bag = reader.path
         self._streams: dict[str, Stream] = {}
         self._start: Any | None = None
         self._end: Any | None = None
@@ -198,14 +197,17 @@ class _Cutter:
 
     def _opened(self, message: Any, recorded_ns: int) -> Iterator[BagEpisode]:
         if self._start is not None and self._start.episode_id != message.episode_id:
-            cut_off = self._cut()
-            self._unended[cut_off.start.episode_id] = replace(
-                cut_off, streams={}, overlapped_by=message.episode_id
-            )
+            cut_off = self._cut(recorded_ns)
+            if cut_off.losses:  # its end is among them, or nobody can tell
+                yield cut_off
+            else:
+                start_ns = messages.stamp_ns(message)
+                self._unended[cut_off.start.episode_id] = replace(
+                    cut_off, streams={}, overlapped_by=message.episode_id, overlapped_ns=start_ns
+                )
         if self._start is None:
             self._start_recorded_ns = recorded_ns
         self._start = message
-        yield from ()
 
     def _closed(self, message: Any, recorded_ns: int) -> Iterator[BagEpisode]:
         name = message.episode_id
@@ -218,16 +220,22 @@ class _Cutter:
                 yield self._cut()
             self._ended_ids.add(name)
             end_ns = messages.stamp_ns(message)
-            yield BagEpisode(self._bag, message, message, end_ns, end_ns, {}, self.names, started=False)
+            losses = tuple(loss for loss in self._reader.losses if loss.within(0, recorded_ns))
+            yield BagEpisode(
+                self._bag, message, message, end_ns, end_ns, {}, self.names, started=False, losses=losses
+            )
 
-    def _cut(self) -> BagEpisode:
+    def _cut(self, until_ns: int = 2**63) -> BagEpisode:
+        """The episode in hand, whose end was not recorded before `until_ns` where there is none."""
         start, end = self._start, self._end
         assert start is not None
         start_ns = messages.stamp_ns(start)
         end_ns = self._last_ns if end is None else messages.stamp_ns(end)
         backwards = [_backwards(t, s, start_ns, end_ns) for t, s in self._streams.items()]
         streams = {topic: stream.between(start_ns, end_ns) for topic, stream in self._streams.items()}
-        gaps = self._gaps(start, end)
+        until_ns = until_ns if end is None else self._end_recorded_ns
+        losses = [loss for loss in self._reader.losses if loss.within(self._start_recorded_ns, until_ns)]
+        gaps = (*self._gaps(start, end), *(f"recording: {loss}" for loss in losses))
         self._ended_ids.add(start.episode_id)
         self._start = self._end = None
         self._foreign.clear()
@@ -236,6 +244,7 @@ class _Cutter:
         return BagEpisode(
             self._bag, start, end, start_ns, end_ns, streams, self.names,
             gaps=gaps, backwards=tuple(text for text in backwards if text), unreadable=unreadable,
+            losses=tuple(losses),
         )  # fmt: skip
 
     def _gaps(self, start: Any, end: Any | None) -> tuple[str, ...]:

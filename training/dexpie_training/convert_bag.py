@@ -15,7 +15,13 @@ from dexpie_bags import BagReader
 from dexpie_core import topics
 from dexpie_core.errors import DexpieError
 from dexpie_training import schema
-from dexpie_training.alignment import AlignedEpisode, AlignmentConfig, MissingStreamError, align
+from dexpie_training.alignment import (
+    AlignedEpisode,
+    AlignmentConfig,
+    MissingStreamError,
+    align,
+    missing_text,
+)
 from dexpie_training.bag_episodes import BagEpisode, episodes_of
 from dexpie_training.dataset_writer import DatasetWriter
 from dexpie_training.episode_account import columns_of, fault_of, left_out_text, report_of, skip_reason
@@ -109,6 +115,7 @@ def bag_hash(bag: Path) -> tuple[int, str]:
 class _Taken:
     """An episode whose rows are in the part."""
 
+    start_ns: int
     columns: dict[str, Any]
     rows: AlignedEpisode
     report: dict[str, Any]
@@ -127,7 +134,6 @@ class _Part:
         """Numbers first, then the pictures that their rows want."""
         try:
             with BagReader(self._bag, torn=True) as reader:
-                self._record.damage += [f"{self._bag}: {tear}" for tear in reader.tears]
                 self._read_numbers(reader)
                 if self._taken:
                     with DatasetWriter(self._folder / ROWS_FOLDER) as writer:
@@ -145,6 +151,7 @@ class _Part:
                 self._take(episode)
         except DexpieError as error:  # what was read before can be used
             self._record.damage.append(str(error))
+        self._record.damage[:0] = reader.damage
         if not found and not self._record.damage:
             self._left_out("", "bags without an episode", "")
             self._record.remarks.append(f"{self._bag}: no episode starts or ends in it")
@@ -160,7 +167,7 @@ class _Part:
             if missing:
                 self._taken.remove(taken)
                 name, reason = taken.columns["episode_id"], "without a needed stream"
-                detail = f"topic {', '.join(missing)} has no messages in it"
+                detail = missing_text(", ".join(missing), taken.start_ns)
                 self._left_out(name, reason, detail)
                 self._record.damage.append(f"{self._bag}: episode {name}: left out, {reason}: {detail}")
 
@@ -196,9 +203,10 @@ class _Part:
             self._damaged(episode, "not finite", _detail(episode, error))
             return
         if len(rows.stamp_ns) == 0:
-            self._damaged(episode, "without rows", left_out_text(rows))
+            detail = f"{topics.EPISODE_EVENT.name} at {episode.start_ns} ns: {left_out_text(rows)}"
+            self._damaged(episode, "without rows", detail)
             return
-        self._taken.append(_Taken(columns_of(episode), rows, report_of(episode, rows)))
+        self._taken.append(_Taken(episode.start_ns, columns_of(episode), rows, report_of(episode, rows)))
         self._record.remarks += [f"{episode.where}: {gap}" for gap in episode.gaps]
         if rows.left_out:
             self._record.remarks.append(f"{episode.where}: {left_out_text(rows)}")

@@ -30,26 +30,36 @@ def episodes_of_dataset(path: Path) -> list[Episode]:
     ]
 
 
-def episodes_of_bags(bags: Sequence[Path]) -> list[Episode]:
-    """Episodes that end in these bags; only events and modes are read. DexpieError where one comes twice."""
+def episodes_of_bags(bags: Sequence[Path]) -> tuple[list[Episode], list[str]]:
+    """Episodes that end in these bags, and what of the bags cannot be read, one line each.
+
+    Only events and modes are read. DexpieError where an episode comes twice.
+    """
     found: dict[str, Episode] = {}
+    damage: list[str] = []
     for bag in bags:
-        for episode in _episodes_of(bag):
+        try:
+            with BagReader(bag, torn=True) as reader:
+                episodes = list(_episodes_of(reader))
+                damage += reader.damage
+        except DexpieError as error:
+            damage.append(str(error))
+            continue
+        for episode in episodes:
             if episode.episode_id in found:
                 raise DexpieError(f"{bag}: episode {episode.episode_id} is in another bag too")
             found[episode.episode_id] = episode
-    return list(found.values())
+    return list(found.values()), damage
 
 
-def _episodes_of(bag: Path) -> Iterator[Episode]:
+def _episodes_of(reader: BagReader) -> Iterator[Episode]:
     mode, ended = Mode.IDLE, set[str]()
-    with BagReader(bag) as reader:
-        for record in reader.messages({EPISODE_EVENT.name, MODE.name} & set(reader.topics)):
-            message = record.message
-            if record.topic == MODE.name:
-                mode = mode_of(message)
-            elif message.event != EVENT_START and message.episode_id not in ended:
-                ended.add(message.episode_id)
-                yield Episode(
-                    message.episode_id, message.stage, message.kind, message.outcome, message.reason, mode
-                )
+    for record in reader.messages({EPISODE_EVENT.name, MODE.name} & set(reader.topics)):
+        message = record.message
+        if record.topic == MODE.name:
+            mode = mode_of(message)
+        elif message.event != EVENT_START and message.episode_id not in ended:
+            ended.add(message.episode_id)
+            yield Episode(
+                message.episode_id, message.stage, message.kind, message.outcome, message.reason, mode
+            )

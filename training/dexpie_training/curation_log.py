@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dexpie_core.errors import DexpieError, UsageError
@@ -16,12 +16,16 @@ from dexpie_training.serial import from_dict
 
 @dataclass(frozen=True)
 class Curated:
-    """A folder of bags or a dataset: its episodes as recorded, and its edits."""
+    """A folder of bags or a dataset: its episodes as recorded, and its edits.
+
+    damage: what of the bags cannot be read, one line each.
+    """
 
     where: Path
     file: Path
     edits: tuple[Edit, ...]
     episodes: tuple[Episode, ...]
+    damage: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, where: Path, edits: Path | None = None) -> "Curated":
@@ -29,14 +33,16 @@ class Curated:
         if not where.is_dir():
             raise UsageError(f"{where}: no such folder of bags or dataset")
         file = edits or edits_file(where)
-        found = episodes_of_dataset(where) if is_dataset(where) else episodes_of_bags(find_bags([where]))
-        return cls(where, file, read_edits(file), tuple(found))
+        if is_dataset(where):
+            return cls(where, file, read_edits(file), tuple(episodes_of_dataset(where)))
+        episodes, damage = episodes_of_bags(find_bags([where]))
+        return cls(where, file, read_edits(file), tuple(episodes), tuple(damage))
 
     def add(self, edit: Edit) -> "Curated":
         """Check the edit and append it to the file; UsageError leaves the file as it is."""
         check(edit, self.edits, self.episodes)
         _append(self.file, edit)
-        return Curated(self.where, self.file, (*self.edits, edit), self.episodes)
+        return replace(self, edits=(*self.edits, edit))
 
 
 def is_dataset(where: Path) -> bool:

@@ -133,6 +133,17 @@ def _read_rows(file: Path, rows: int) -> NDArray[Any]:
     return array
 
 
+def copy_rows(source: NDArray[Any], rows: Ints, out: NDArray[Any]) -> None:
+    """Copy rows (B,) of a memory-mapped array straight into `out` (B, ...), whose rows are contiguous."""
+    if out.flags.c_contiguous:
+        # mode="clip": with "raise" numpy copies by way of a buffer. The rows are within bounds.
+        np.take(source, rows, axis=0, out=out, mode="clip")
+        return
+    plain = np.asarray(source)  # indexing a memmap costs microseconds
+    for place, row in zip(out, rows.tolist(), strict=True):
+        place[...] = plain[row]
+
+
 class Windows:
     """Action chunks of `horizon` steps from any row of a dataset.
 

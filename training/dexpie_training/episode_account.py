@@ -1,18 +1,20 @@
 """What is said of an episode of a bag: whether it is wanted, what is broken, its columns and its report."""
 
-from typing import Any
+from typing import Any, Final
 
 from dexpie_core import topics
 from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.bag_episodes import BagEpisode
 
+_MISSED: Final = "it lies in what cannot be read"
+
 
 def skip_reason(episode: BagEpisode) -> tuple[str, str]:
     """Why a sound episode is not wanted, and the detail; empty where it is."""
     if not episode.started:
-        return "without a start", "the recording began after it"
+        return "without a start", _MISSED if episode.losses else "the recording began after it"
     if episode.end is None:
-        return "without an end", "the recording ends before it"
+        return "without an end", _MISSED if episode.losses else "the recording ends before it"
     return ("discarded", episode.end.reason) if episode.end.outcome == "discard" else ("", "")
 
 
@@ -21,7 +23,8 @@ def fault_of(episode: BagEpisode) -> tuple[str, str] | None:
     if episode.overlapped_by:
         return (
             "overlapping",
-            f"{topics.EPISODE_EVENT.name}: episode {episode.overlapped_by} starts before its end",
+            f"{topics.EPISODE_EVENT.name} at {episode.overlapped_ns} ns: "
+            f"episode {episode.overlapped_by} starts before its end",
         )
     if episode.end_ns <= episode.start_ns:
         return "of no length", f"{topics.EPISODE_EVENT.name} at {episode.start_ns} ns: it ends when it starts"

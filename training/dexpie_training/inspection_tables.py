@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from dexpie_core.errors import DexpieError
-from dexpie_training.alignment import ERROR_BIN_MS, AlignmentConfig, align
+from dexpie_training.alignment import ERROR_BIN_MS, AlignedEpisode, AlignmentConfig, align
 from dexpie_training.bag_episodes import read_episodes
 
 HEADER: Final = ("stream", "rows", "error p50 ms", "p99 ms", "worst ms", "rows left out")
@@ -20,21 +20,24 @@ def alignment_of_dataset(meta: dict[str, Any]) -> list[Row]:
 
 
 def alignment_of_bag(bag: Path, config: AlignmentConfig | None = None) -> tuple[list[Row], list[str]]:
-    """The same of the episodes of a bag, and why some are not among them; DexpieError where it is damaged."""
+    """The same of the episodes of a bag that can be read, and why some are not among them."""
     reports, remarks = [], []
-    for episode in read_episodes(bag):
-        if episode.end is None or not episode.started or episode.overlapped_by:
-            continue
-        try:
-            rows = align(episode, config or AlignmentConfig())
-        except DexpieError as error:
-            remarks.append(str(error))
-            continue
-        worst = {topic: 1e3 * error for topic, error in rows.worst_error_s.items()}
-        reports.append(
-            {"error_counts": rows.error_counts, "worst_error_ms": worst, "left_out": rows.left_out}
-        )
+    try:
+        for episode in read_episodes(bag):
+            if episode.end is None or not episode.started or episode.overlapped_by:
+                continue
+            try:
+                reports.append(_report(align(episode, config or AlignmentConfig())))
+            except DexpieError as error:
+                remarks.append(str(error))
+    except DexpieError as error:  # what was read before stands
+        remarks.append(str(error))
     return _rows(reports), remarks
+
+
+def _report(rows: AlignedEpisode) -> dict[str, Any]:
+    worst = {topic: 1e3 * error for topic, error in rows.worst_error_s.items()}
+    return {"error_counts": rows.error_counts, "worst_error_ms": worst, "left_out": rows.left_out}
 
 
 def error_counts(reports: Iterable[dict[str, Any]]) -> dict[str, list[int]]:

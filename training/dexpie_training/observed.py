@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dexpie_core.errors import UsageError
 from dexpie_training.config import EncoderConfig
-from dexpie_training.dataset import Dataset
+from dexpie_training.dataset import Dataset, copy_rows
 from dexpie_training.features import FrozenFeatures
 from dexpie_training.models.observation import ObservationBatch
 from dexpie_training.returns import Ints
@@ -59,7 +59,7 @@ class ObservedRows:
         frames = [self.dataset.frames[camera] for camera in self.cameras]
         found = np.empty((len(rows), len(frames), *frames[0].shape[1:]), dtype=np.uint8)
         for index, camera in enumerate(frames):
-            found[:, index] = camera[rows]
+            copy_rows(camera, rows, found[:, index])
         return torch.from_numpy(found)
 
 

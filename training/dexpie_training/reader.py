@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexpie_core.errors import UsageError
-from dexpie_training.dataset import Dataset, Windows
+from dexpie_training.dataset import Dataset, Windows, copy_rows
 from dexpie_training.sampling import batch_positions, quotas
 
 Ints = NDArray[np.int64]
@@ -126,8 +126,7 @@ class WindowReader:
     def _fill(self, batch: Batch, part: slice, index: int, rows: Ints) -> None:
         dataset, windows = self.datasets[index], self.windows[index]
         for camera in self.cameras:
-            # mode="clip": with "raise" numpy copies by way of a buffer. The rows are within bounds.
-            np.take(dataset.frames[camera], rows, axis=0, out=batch.images[camera][part], mode="clip")
+            copy_rows(dataset.frames[camera], rows, batch.images[camera][part])
         batch.arm_q[part] = dataset.arm_q[rows]
         batch.tcp_pose[part] = dataset.tcp_pose[rows]
         batch.hand_q[part] = dataset.hand_q[rows]

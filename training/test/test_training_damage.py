@@ -1,6 +1,7 @@
 """Broken bags: one line that names bag, topic and time; the rest converts; nothing is half-written."""
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,19 +98,25 @@ def frozen(log: Log) -> Log:
     return log
 
 
-AT_5 = START_NS + 5 * PERIOD_NS
+AT_5, AT_10 = START_NS + 5 * PERIOD_NS, START_NS + 10 * PERIOD_NS
 CASES: dict[str, tuple[Callable[[Log], Log], str]] = {
     "NaN pose": (
         lambda log: changed(log, topics.TCP_POSE, 5, nan_pose),
         rf"/arm/tcp_pose at {AT_5} ns is not finite",
     ),
-    "missing topic": (lambda log: without(log, topics.HAND_STATE), r"/hand/state has no messages"),
+    "missing topic": (
+        lambda log: without(log, topics.HAND_STATE),
+        rf"/hand/state at {START_NS - 1_000_000} ns: has no messages",
+    ),
     "stamps back": (
         lambda log: changed(log, topics.JOINT_STATES, 5, stamp_earlier),
         rf"/arm/joint_states at {AT_5 - PERIOD_NS} ns: stamps go back by 150.0 ms",
     ),
-    "no length": (of_no_length, r"of no length: /episode/event at \d+ ns"),
-    "overlapping": (overlapped, r"overlapping: /episode/event: episode y starts before its end"),
+    "no length": (of_no_length, rf"of no length: /episode/event at {START_NS - 1_000_000} ns: it ends"),
+    "overlapping": (
+        overlapped,
+        rf"overlapping: /episode/event at {AT_10 - 1_000_000} ns: episode y starts before its end",
+    ),
     "0-byte JPEG": (
         lambda log: changed(log, FRONT, 5, with_field(data=np.zeros(0, np.uint8))),
         rf"{FRONT.name} at {AT_5 + 3_000_000} ns: 0 bytes are not a JPEG image; 1 rows left out",
@@ -137,13 +144,45 @@ def test_damage_is_named_and_the_rest_converts(name: str, tmp_path: Path) -> Non
     assert len(report.damage) == 1, report
     (told,) = report.damage
     assert told.startswith(f"{bag}: episode x: ") and "\n" not in told
-    import re
-
     assert re.search(line, told), told
     dataset = Dataset.open(tmp_path / "dataset")
     assert "whole" in [e["episode_id"] for e in dataset.episodes]
     assert len(dataset.frames["front"]) == len(dataset)
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["bag", "dataset"]
+
+
+def of_two_cut_off(path: Path) -> Path:
+    maker = BagMaker(path)
+    for name in ("whole", "x"):
+        maker.episode(Recipe(ticks=20, images=True), name)
+    bag = maker.write()
+    (file,) = bag.glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: int(0.8 * file.stat().st_size)])
+    return bag
+
+
+NAMED: dict[str, str] = {
+    "truncated MCAP": "all topics",
+    "missing topic": topics.HAND_STATE.name,
+    "NaN pose": topics.TCP_POSE.name,
+    "stamps back": topics.JOINT_STATES.name,
+    "frozen camera": FRONT.name,
+    "no length": EVENT.name,
+    "overlapping": EVENT.name,
+    "0-byte JPEG": FRONT.name,
+    "wrong size": FRONT.name,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_one_line_names_bag_topic_and_time(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "bag"
+    bag = edited(path, CASES[name][0]) if name in CASES else of_two_cut_off(path)
+    (told,) = run_convert(ConvertOptions((bag,), tmp_path / "dataset", jobs=1)).damage
+    found = re.fullmatch(rf"{bag}: (?:episode x: )?.*?(all topics|/[\w/]+) at (\d+) ns\b.*", told)
+    assert found and found[1] == NAMED[name], told
+    assert START_NS - 1_000_000 <= int(found[2]) <= START_NS + 5 * 10**9
+    assert "whole" in [e["episode_id"] for e in Dataset.open(tmp_path / "dataset").episodes]
 
 
 def test_rows_around_a_bad_picture_keep_their_own(tmp_path: Path) -> None:
@@ -180,7 +219,7 @@ def test_an_episode_without_the_camera_of_another_is_left_out(tmp_path: Path) ->
     maker.episode(Recipe(ticks=6, images=True), "seeing")
     report = run_convert(ConvertOptions((maker.write(),), tmp_path / "dataset", jobs=1))
     assert report.episodes == 1
-    assert "episode blind: left out, without a needed stream: topic /camera/front" in report.damage[0]
+    assert "episode blind: left out, without a needed stream: /camera/front" in report.damage[0]
 
 
 def test_a_still_scene_is_no_frozen_camera() -> None:

@@ -102,7 +102,7 @@ def test_faults_of_a_bag_are_found(tmp_path: Path) -> None:
     maker.episode(Recipe(ticks=8, missing_state=tuple(range(8))), "a")
     maker.episode(Recipe(ticks=8, without_end=True), "b")
     found = verify_bag(maker.write())
-    assert len(found) == 2 and "/arm/joint_states has no messages" in found[0]
+    assert len(found) == 2 and "/arm/joint_states at" in found[0] and "has no messages" in found[0]
     assert "episode b: without an end" in found[1]
     assert [p.name for p in tmp_path.iterdir()] == ["bag"]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from synthetic_dataset import write_dataset
 
 from dexpie_core.errors import UsageError
-from dexpie_training.dataset import Dataset
+from dexpie_training.dataset import Dataset, copy_rows
 from dexpie_training.reader import WindowReader, prefetched
 from dexpie_training.sampling import batch_positions, quotas
 
@@ -40,6 +40,18 @@ def test_a_batch_is_what_reading_row_by_row_gives(two: tuple[Dataset, Dataset]) 
     expected = reader.windows[0].relative_chunks(relative.row).astype(np.float32)
     np.testing.assert_array_equal(relative.actions, expected)
     assert all(array.flags.c_contiguous for array in batch.arrays().values())
+
+
+@pytest.mark.parametrize("cameras", [1, 2])
+def test_rows_are_copied_into_contiguous_and_strided_arrays(
+    cameras: int, two: tuple[Dataset, Dataset]
+) -> None:
+    frames, rows = two[0].frames["front"], np.array([7, 0, 7, 3])
+    out = np.zeros((4, cameras, *frames.shape[1:]), np.uint8)
+    copy_rows(frames, rows, out[:, -1])
+    assert out[:, -1].flags.c_contiguous == (cameras == 1)
+    np.testing.assert_array_equal(out[:, -1], frames[rows])
+    assert cameras == 1 or not out[:, 0].any()
 
 
 def test_an_epoch_sees_every_window_once_and_the_seed_decides_the_order(two: tuple[Dataset, Dataset]) -> None:

@@ -217,7 +217,8 @@ def test_an_episode_without_a_stream_costs_only_itself(tmp_path: Path) -> None:
     kept = [e for e in log if e[1] is not topics.HAND_STATE or not start_ns <= e[0] <= end_ns + 10**8]
     _, report = converted(tmp_path, "s", plain_bag(tmp_path / "s", kept))
     assert (report.episodes, report.skipped) == (1, {"without a needed stream": 1})
-    assert "episode a: left out, without a needed stream: topic /hand/state has no messages" in str(report)
+    lacks = f"/hand/state at {start_ns} ns: has no messages"
+    assert f"episode a: left out, without a needed stream: {lacks}" in str(report)
 
 
 def raw_instead(log: Log) -> Log:

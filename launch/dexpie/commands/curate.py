@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from dexpie.commands.metavars import PATH
+from dexpie.faults import tell_faults
 from dexpie.progress import Progress
 from dexpie.table import table
 from dexpie_training.curation import UNSEEN_CAUSES, Edit, Episode, Verb, apply, in_force, unseen_failures
@@ -101,7 +102,7 @@ class CurateApplyOptions:
 
 
 def run_curate_show(options: CurateShowOptions) -> None:
-    """Edits by their lines, then the episodes."""
+    """Edits by their lines, then the episodes; DexpieError where a bag cannot be read as a whole."""
     source = _open(options)
     counting = in_force(source.edits)
     edits = [
@@ -115,6 +116,7 @@ def run_curate_show(options: CurateShowOptions) -> None:
         for e in apply(source.edits, source.episodes)
     ]
     print(table(["episode", "stage", "kind", "outcome", "reason", "part", "tags", "left out"], rows))
+    tell_faults(source.damage)
 
 
 def run_curate_drop(options: CurateDropOptions) -> None:
@@ -193,6 +195,8 @@ def _add(options: _EditOptions, edit: Verb, episodes: tuple[str, ...], value: st
     print(
         f"{curated.file}: line {len(curated.edits)}: {_told(added)}; {kept} of {len(after)} episodes are kept"
     )
+    for line in curated.damage:
+        print(f"damaged: {line}")
 
 
 def _told(edit: Edit) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from dexpie.episode_tables import inspected_parts, stage_table
-from dexpie.episodes import RecordedEpisode, bags_in, episodes_of
+from dexpie.episodes import RecordedEpisode, bags_in, read_bag
+from dexpie.faults import tell_faults
 from dexpie.latency_breakdown import latency_text
 from dexpie.table import table
 from dexpie_core.errors import DexpieError, UsageError
@@ -30,7 +32,15 @@ class InspectOptions:
     """Folder for pictures of a dataset: contact_sheet.png, alignment.png, modes.png."""
 
 
-def bag_text(summary: BagSummary, episodes: list[RecordedEpisode]) -> str:
+@dataclass(frozen=True)
+class Described:
+    """What lies at a path, and what of it cannot be read, one line each."""
+
+    text: str
+    damage: tuple[str, ...] = ()
+
+
+def bag_text(summary: BagSummary, episodes: Sequence[RecordedEpisode]) -> str:
     """Episodes, then topics with their rates, of one bag."""
     head = (
         f"bag {summary.path}: {summary.duration_s:.1f} s, {summary.message_count} messages, "
@@ -50,22 +60,29 @@ def _alignment(bag: Path) -> list[str]:
     """How well the streams of a bag's episodes fit together, where it holds what rows need."""
     from dexpie_training.inspection_tables import HEADER, alignment_of_bag
 
-    try:
-        rows, remarks = alignment_of_bag(bag)
-    except DexpieError as error:
-        return [str(error)]
+    rows, remarks = alignment_of_bag(bag)
     return [*([table(HEADER, rows)] if rows else []), *remarks]
 
 
-def bags_text(folder: Path, bags: list[Path]) -> str:
+def describe_bags(folder: Path, bags: list[Path]) -> Described:
     """The episodes of a folder of bags, and totals by stage."""
-    episodes = [episode for bag in bags for episode in episodes_of(bag, steps=True)]
+    episodes: list[RecordedEpisode] = []
+    damage: list[str] = []
+    for bag in bags:
+        try:
+            read = read_bag(bag)
+        except DexpieError as error:
+            damage.append(str(error))
+        else:
+            episodes += read.episodes
+            damage += read.damage
     size = sum(file.stat().st_size for bag in bags for file in bag.rglob("*") if file.is_file())
     head = f"{len(bags)} bags in {folder}, {size / 1e6:.1f} MB"
-    return "\n\n".join([head, *inspected_parts(episodes), stage_table(episodes)])
+    text = "\n\n".join([head, *inspected_parts(episodes), stage_table(episodes)])
+    return Described(text, tuple(damage))
 
 
-def describe(path: Path) -> str:
+def describe(path: Path) -> Described:
     """What lies at `path`."""
     from dexpie_training.inspection import describe_dataset, describe_run, is_dataset, is_run
 
@@ -78,16 +95,18 @@ def describe(path: Path) -> str:
         from dexpie_training.schema import read_meta
 
         rows = alignment_of_dataset(read_meta(path))
-        return "\n\n".join([describe_dataset(path), *([table(HEADER, rows)] if rows else [])])
+        return Described("\n\n".join([describe_dataset(path), *([table(HEADER, rows)] if rows else [])]))
     if is_run(path):
-        return describe_run(path)
+        return Described(describe_run(path))
     if (path / "metadata.yaml").is_file():
         from dexpie_bags.reader import summarise
 
-        return bag_text(summarise(path), episodes_of(path, steps=True))
+        summary, read = summarise(path), read_bag(path)
+        damage = dict.fromkeys([*summary.damage, *read.damage])
+        return Described(bag_text(summary, read.episodes), tuple(damage))
     bags = bags_in(path) if path.is_dir() else []
     if bags:
-        return bags_text(path, bags)
+        return describe_bags(path, bags)
     raise UsageError(f"{path}: is no bag, folder of bags, dataset or training run")
 
 
@@ -107,24 +126,25 @@ def verify(path: Path) -> list[str]:
 
 
 def run_inspect(options: InspectOptions) -> None:
-    """Print it, a blank line between two; DexpieError where --verify finds something wrong."""
+    """Print it, a blank line between two; DexpieError where a bag is damaged or --verify finds a fault."""
     if not options.paths:
         raise UsageError(
             "PATHS: nothing to inspect; give a bag, a folder of bags, a dataset or a training run"
         )
     if options.pictures is not None:
         _check_pictures(options)
-    print("\n\n".join(describe(path) for path in options.paths))
+    described = [describe(path) for path in options.paths]
+    print("\n\n".join(one.text for one in described))
     if options.pictures is not None:
         from dexpie_training.plots.inspection import draw_inspection
 
         for file in draw_inspection(options.paths[0], options.pictures):
             print(file)
+    faults = [line for one in described for line in one.damage]
     if options.verify:
-        faults = [line for path in options.paths for line in verify(path)]
-        if faults:
-            print("\n".join(["", *faults]))
-            raise DexpieError(f"{len(faults)} faults were found (above), the first: {faults[0]}")
+        faults += [line for path in options.paths for line in verify(path)]
+    tell_faults(faults)
+    if options.verify:
         print("\nverified: no fault found")
 
 

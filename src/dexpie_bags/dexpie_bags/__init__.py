@@ -1,6 +1,7 @@
 """Episode bags: rosbag2 folders (MCAP) written whole, read decoded, and recovered after a kill. No rclpy."""
 
 from dexpie_bags.durable import move_to_trash
+from dexpie_bags.loss import Loss
 from dexpie_bags.reader import (
     BagMessage,
     BagReader,
@@ -21,6 +22,7 @@ __all__ = [
     "DiskFullError",
     "EpisodeBagWriter",
     "EpisodeSummary",
+    "Loss",
     "Recovered",
     "TopicSummary",
     "WriteError",

@@ -21,6 +21,13 @@ class Appender:
         self._pending += data
         return len(data)
 
+    def amend(self, at: int, data: bytes) -> None:
+        """Replace bytes that are still in memory; `at` is their place in the file."""
+        first = at - self._written
+        if not 0 <= first <= len(self._pending) - len(data):
+            raise ValueError(f"bytes at {at} were written already, or are not there yet")
+        self._pending[first : first + len(data)] = data
+
     def tell(self) -> int:
         """Length of the file once all is written, bytes."""
         return self._written + len(self._pending)

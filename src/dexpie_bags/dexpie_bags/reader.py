@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from dexpie_bags.loss import Loss, said
 from dexpie_bags.torn import TornReader
 from dexpie_bags.typestore import typestore
 from dexpie_core.errors import DexpieError
@@ -35,7 +37,8 @@ class BagMessage:
 class BagReader:
     """A rosbag2 folder, made by this project or by `ros2 bag record`; a context manager.
 
-    torn: open files whose end is missing as well, and say so in `tears`.
+    torn: give what there is of files that are damaged or whose end is missing, and tell in `damage` what is
+    not; otherwise that is a DexpieError.
     """
 
     def __init__(self, path: Path, *, torn: bool = False) -> None:
@@ -44,9 +47,11 @@ class BagReader:
             self._reader = (TornReader if torn else Reader)(self.path)
             self._reader.open()
         except Exception as error:
-            raise DexpieError(f"{self.path} is not a readable rosbag2 folder: {_said(error)}") from error
+            raise DexpieError(f"{self.path} is not a readable rosbag2 folder: {said(error)}") from error
         self._own_store: Typestore | None = None
         self._stores: dict[int, Typestore] = {}
+        self._losses: list[Loss] = []
+        self._undecoded: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -66,9 +71,15 @@ class BagReader:
         return {c.topic: c.msgtype for c in self._reader.connections}
 
     @property
-    def tears(self) -> tuple[str, ...]:
-        """What is missing of the files, one sentence each: file, why, and up to which time it was read."""
-        return self._reader.tears if isinstance(self._reader, TornReader) else ()
+    def losses(self) -> tuple[Loss, ...]:
+        """What of the files could not be read so far; in a bag that is opened as torn."""
+        of_files = self._reader.losses if isinstance(self._reader, TornReader) else ()
+        return (*of_files, *self._losses)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read so far, one line each: bag, topic, time and why."""
+        return (*(f"{self.path}: {loss}" for loss in self.losses), *self._undecoded)
 
     @property
     def start_ns(self) -> int:
@@ -76,16 +87,13 @@ class BagReader:
         return int(self._reader.start_time)
 
     @property
-    def duration_ns(self) -> int:
-        """From the first to the last message, ns; 0 for an empty bag."""
-        return max(0, int(self._reader.duration)) if self.message_count else 0
-
-    @property
     def message_count(self) -> int:
         """Messages of all topics."""
         return int(self._reader.message_count)
 
-    def raw(self, topics: Iterable[str] | None = None) -> Iterator[tuple[Connection, int, bytes]]:
+    def raw(
+        self, topics: Iterable[str] | None = None
+    ) -> Iterator[tuple[Connection, int, bytes | memoryview]]:
         """(connection, recording stamp in ns, CDR bytes) in order of time."""
         wanted = None if topics is None else set(topics)
         connections = [c for c in self._reader.connections if wanted is None or c.topic in wanted]
@@ -97,28 +105,42 @@ class BagReader:
             try:
                 record = next(messages, None)
             except Exception as error:
-                raise DexpieError(f"{self.path}: damaged after {last_ns} ns: {_said(error)}") from error
+                self._lose(Loss("its storage", last_ns, None, said(error)), error)
+                return
             if record is None:
                 return
             last_ns = record[1]
             yield record
 
+    def _lose(self, loss: Loss, error: Exception) -> None:
+        if not isinstance(self._reader, TornReader):
+            raise DexpieError(f"{self.path}: {loss}") from error
+        if loss not in self._losses:
+            self._losses.append(loss)
+
     def messages(self, topics: Iterable[str] | None = None) -> Iterator[BagMessage]:
         """Decoded messages of these topics (all by default) in order of recording time."""
         for connection, stamp_ns, cdr in self.raw(topics):
-            yield BagMessage(connection.topic, stamp_ns, self.decode(connection, cdr, stamp_ns))
+            try:
+                message = self.decode(connection, cdr, stamp_ns)
+            except DexpieError as error:
+                if not isinstance(self._reader, TornReader):
+                    raise
+                self._undecoded.append(str(error))
+                continue
+            yield BagMessage(connection.topic, stamp_ns, message)
 
     def decode(self, connection: Connection, cdr: bytes | memoryview, recorded_ns: int) -> Any:
         """A message of `raw` as an object; DexpieError names topic and time where its bytes are not one."""
-        store = self._stores.get(connection.id)
-        if store is None:
-            store = self._stores[connection.id] = self._store_for(connection)
         try:
+            store = self._stores.get(connection.id)
+            if store is None:
+                store = self._stores[connection.id] = self._store_for(connection)
             return store.deserialize_cdr(cdr, connection.msgtype)
         except Exception as error:
             raise DexpieError(
                 f"{self.path}: {connection.topic} at {recorded_ns} ns: a message is no "
-                f"{connection.msgtype}: {_said(error)}"
+                f"{connection.msgtype}: {said(error)}"
             ) from error
 
     def _store_for(self, connection: Connection) -> Typestore:
@@ -141,11 +163,6 @@ def _store_of(connections: Iterable[Connection]) -> Typestore:
     store = get_typestore(Stores.EMPTY)
     store.register(types)
     return store
-
-
-def _said(error: Exception) -> str:
-    """The first line of a library's error, or its type where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -190,6 +207,8 @@ class BagSummary:
     message_count: int
     topics: tuple[TopicSummary, ...]
     episodes: tuple[EpisodeSummary, ...]
+    damage: tuple[str, ...] = ()
+    """what could not be read, one line each"""
 
 
 def header_stamp_ns(cdr: bytes | memoryview) -> int:
@@ -199,25 +218,32 @@ def header_stamp_ns(cdr: bytes | memoryview) -> int:
 
 
 def summarise(path: Path) -> BagSummary:
-    """Counts, rates, largest gap and jitter by topic, and the episodes of a bag."""
-    with BagReader(path) as bag:
-        headed = {c.topic for c in bag._reader.connections if _has_header(bag._store_for(c), c.msgtype)}
+    """Counts, rates, largest gap and jitter by topic, and the episodes, of what can be read of a bag."""
+    with BagReader(path, torn=True) as bag:
+        headed = {c.topic for c in bag._reader.connections if _has_header(bag, c)}
         stamps: dict[str, list[int]] = {topic: [] for topic in bag.topics}
+        recorded: list[int] = []
         for connection, stamp_ns, cdr in bag.raw():
-            stamps[connection.topic].append(header_stamp_ns(cdr) if connection.topic in headed else stamp_ns)
+            with contextlib.suppress(IndexError, struct.error):  # too short for a header
+                stamp = header_stamp_ns(cdr) if connection.topic in headed else stamp_ns
+                stamps[connection.topic].append(stamp)
+            recorded.append(stamp_ns)
         topics = tuple(
             _topic_summary(name, bag.topics[name], "header" if name in headed else "log", stamps[name])
             for name in sorted(stamps)
         )
         episodes = _episodes(bag) if EVENT_TOPIC in bag.topics else ()
         size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
-        return BagSummary(
-            Path(path), bag.start_ns, bag.duration_ns * 1e-9, size, bag.message_count, topics, episodes
-        )
+        first_ns = min(recorded, default=bag.start_ns)
+        duration_s = (max(recorded, default=first_ns) - first_ns) * 1e-9
+        return BagSummary(Path(path), first_ns, duration_s, size, len(recorded), topics, episodes, bag.damage)
 
 
-def _has_header(store: Typestore, typename: str) -> bool:
-    fields = store.fielddefs[typename][1]
+def _has_header(bag: BagReader, connection: Connection) -> bool:
+    try:
+        fields = bag._store_for(connection).fielddefs[connection.msgtype][1]
+    except Exception:
+        return False
     return bool(fields) and fields[0][1][1] == "std_msgs/msg/Header"
 
 

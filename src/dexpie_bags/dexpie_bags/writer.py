@@ -20,10 +20,11 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2.storage_mcap import McapWriter
 
 from dexpie_bags.appender import Appender
+from dexpie_bags.checked_writer import CheckedWriter
 from dexpie_bags.durable import fsync, lock_folder
 from dexpie_bags.typestore import full_name, typestore
 from dexpie_core.errors import DexpieError
@@ -100,7 +101,7 @@ class EpisodeBagWriter:
         # Nested, so that the files inside already have the names that they keep.
         self._content_dir = self.partial_dir / self.final_dir.name
         self._ballast = self.partial_dir / "ballast"
-        self._writer = Writer(self._content_dir, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer = CheckedWriter(self._content_dir, version=9, storage_plugin=StoragePlugin.MCAP)
         for key, value in (custom_data or {}).items():
             self._writer.set_custom_data(key, value)
         self._lock_fd: int | None = None

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mcap.records import Chunk
+from mcap.stream_reader import StreamReader
 from mcap_ros2.reader import read_ros2_messages
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
@@ -25,6 +28,7 @@ from dexpie_bags import (
     serialize,
     summarise,
 )
+from dexpie_bags.appender import Appender
 from dexpie_bags.writer import DiskFullError
 from dexpie_core.errors import DexpieError
 
@@ -134,6 +138,29 @@ def test_summary(tmp_path: Path) -> None:
     (episode,) = summary.episodes
     assert (episode.episode_id, episode.outcome, episode.seed) == ("e1", "success", 7)
     assert episode.duration_s == pytest.approx(2.0)
+
+
+def test_every_chunk_has_its_crc(tmp_path: Path) -> None:
+    (file,) = write_episode(tmp_path / "e1").glob("*.mcap")
+    with file.open("rb") as stream:
+        chunks = [r for r in StreamReader(stream, emit_chunks=True).records if isinstance(r, Chunk)]
+    assert len(chunks) > 2
+    assert [chunk.uncompressed_crc for chunk in chunks] == [zlib.crc32(chunk.data) for chunk in chunks]
+
+
+def test_what_waits_in_memory_can_be_amended(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"ab")
+    appender = Appender(file)
+    appender.write(b"cdef")
+    appender.amend(3, b"XY")
+    with pytest.raises(ValueError, match="not there yet"):
+        appender.amend(5, b"XY")
+    appender.flush()
+    with pytest.raises(ValueError, match="written already"):
+        appender.amend(3, b"Z")
+    appender.close()
+    assert file.read_bytes() == b"abcXYf"
 
 
 def test_existing_target_is_refused_and_untouched(tmp_path: Path) -> None:

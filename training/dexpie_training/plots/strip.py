@@ -1,6 +1,6 @@
 """An episode as a strip of camera images over its modes and stages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +37,10 @@ class PlotStripOptions:
 
 @dataclass(frozen=True)
 class EpisodeStrip:
-    """What a strip shows: images (n, h, w, 3) at `times_s` (n,), and per decision time, mode and stage."""
+    """What a strip shows: images (n, h, w, 3) at `times_s` (n,), and per decision time, mode and stage.
+
+    damage: what of the bag cannot be read, one line each.
+    """
 
     title: str
     images: NDArray[np.uint8]
@@ -45,17 +48,22 @@ class EpisodeStrip:
     step_times_s: NDArray[np.float64]
     modes: NDArray[np.uint8]
     stages: tuple[str, ...]  # empty where the source does not tell
+    damage: tuple[str, ...] = ()
 
 
 def run_plot_strip(options: PlotStripOptions) -> Path:
-    """Make the picture."""
+    """Make the picture; DexpieError, once it is made, where the bag is damaged."""
     check_out(options.out)
     if options.camera not in topics.CAMERAS:
         raise UsageError(f"--camera {options.camera} must be one of {', '.join(topics.CAMERAS)}")
     if options.frames < 2:
         raise UsageError(f"--frames {options.frames} must be at least 2")
     load = _strip_of_dataset if (options.source / schema.META_FILE).exists() else _strip_of_bag
-    return save(draw_strip(load(options)), options.out)
+    strip = load(options)
+    made = save(draw_strip(strip), options.out)
+    if strip.damage:
+        raise DexpieError(f"{made} shows what can be read; {strip.damage[0]}")
+    return made
 
 
 def draw_strip(strip: EpisodeStrip) -> "Figure":
@@ -118,7 +126,7 @@ def _strip_of_bag(options: PlotStripOptions) -> EpisodeStrip:
     pictures: list[tuple[int, Any]] = []
     actions: list[tuple[int, int]] = []
     scenes: list[tuple[int, str]] = []
-    with BagReader(options.source) as reader:
+    with BagReader(options.source, torn=True) as reader:
         for record in reader.messages(wanted):
             message, stamp = record.message, messages.stamp_ns(record.message)
             if record.topic == image_topic:
@@ -129,16 +137,19 @@ def _strip_of_bag(options: PlotStripOptions) -> EpisodeStrip:
                 scenes.append((stamp, str(message.stage)))
             else:
                 events.setdefault(message.episode_id, []).append(message)
+        damage = reader.damage
     if not 0 <= options.episode < len(events):
         raise UsageError(f"--episode {options.episode}: {options.source} has {len(events)} episodes")
     of_episode = list(events.values())[options.episode]
     first, last = messages.stamp_ns(of_episode[0]), messages.stamp_ns(of_episode[-1])
     if last <= first:
-        last = max(stamp for stamp, _ in actions)
+        last = max((stamp for stamp, _ in actions), default=first)
     pictures, actions = _between(pictures, first, last), _between(actions, first, last)
     if not pictures or len(actions) < 2:
-        raise DexpieError(f"{options.source}: no images of camera {options.camera} in that episode")
-    return _bag_strip(of_episode[-1], pictures, actions, _between(scenes, first, last), options.frames)
+        why = "; ".join([f"no images of camera {options.camera} in that episode", *damage])
+        raise DexpieError(f"{options.source}: {why}")
+    scenes = _between(scenes, first, last)
+    return replace(_bag_strip(of_episode[-1], pictures, actions, scenes, options.frames), damage=damage)
 
 
 def _between(entries: list[Any], first_ns: int, last_ns: int) -> list[Any]:
