@@ -1,9 +1,9 @@
 """How long a policy of the paper's size takes on two CPU cores, from two images to a chunk."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from measure import Result
 from dexpie_core.action_space import ACTION_DIM, RATE_HZ
 from dexpie_core.chunk_schedule import ScheduleConfig
 from dexpie_core.topics import CAMERAS
-from dexpie_training.acceleration import Bfloat16Unet
+from dexpie_training.acceleration import accelerate
 from dexpie_training.actor_presets import actor_preset
 from dexpie_training.config import Size
 from dexpie_training.models.actor import Actor
@@ -21,7 +21,6 @@ from dexpie_training.schema import IMAGE_SIZE_PX
 
 PREFIX = 4
 RUNS, LEAST_RUNS, LONGEST_S = 40, 5, 10.0
-COMPILE = bool(os.environ.get("DEXPIE_BENCH_COMPILE"))  # takes minutes, and a C++ compiler
 
 
 def _actor(size: Size = "paper") -> Actor:
@@ -68,12 +67,14 @@ class _Sampling:
         return actor.normaliser.denormalise(actor.diffusion.sample(denoiser, self.noise, given))
 
 
-def _half(size: Size = "paper", compiled: bool = False) -> _Sampling:
+def _fast(size: Size = "paper", engine: bool = True) -> _Sampling:
+    """As the node runs it; without the engine: torch in bfloat16."""
     actor = _actor(size)
-    actor.unet = Bfloat16Unet(actor.unet)
-    actor.encoder.pixels.to(torch.bfloat16).to(memory_format=torch.channels_last)
-    if compiled:
-        actor.unet = torch.compile(actor.unet)
+    if engine:
+        accelerate(actor)
+    else:
+        with patch("dexpie_training.acceleration.engine_installed", return_value=False):
+            accelerate(actor)
     return _Sampling(actor)
 
 
@@ -89,28 +90,26 @@ def _milliseconds(function: Callable[[], object]) -> np.ndarray:
 
 
 def inference_latency() -> Result:
-    """p99 of a chunk: bfloat16 in one batch against plain float32 one by one, both on two threads."""
-    plain, half = _Sampling(_actor()), _half()
-    torch.testing.assert_close(plain.one_batch(), plain.one_by_one(), atol=1e-3, rtol=1e-3)
+    """p99 of a chunk: compiled, in one batch, against plain float32 one by one, both on two threads."""
     torch.set_num_threads(2)
-    encoder, pictures = half.actor.encoder, half.seen
+    plain, fast, half = _Sampling(_actor()), _fast(), _fast(engine=False)
+    torch.testing.assert_close(plain.one_batch(), plain.one_by_one(), atol=1e-3, rtol=1e-3)
     ways = {
         "float32 one by one": plain.one_by_one,
         "float32 one batch": plain.one_batch,
-        "bfloat16 one batch": half.one_batch,
-        "size small, bfloat16": _half("small").one_batch,
-        "size tiny, bfloat16": _half("tiny").one_batch,
-        "bfloat16, pictures alone": torch.inference_mode()(lambda: encoder.look(pictures)),
+        "bfloat16 in torch": half.one_batch,
+        "compiled": fast.one_batch,
+        "compiled, pictures alone": torch.inference_mode()(lambda: fast.actor.encoder.look(fast.seen)),
+        "size small, compiled": _fast("small").one_batch,
+        "size tiny, compiled": _fast("tiny").one_batch,
     }
-    if COMPILE:
-        ways["bfloat16 compiled"] = _half(compiled=True).one_batch
     found = {name: _milliseconds(way) for name, way in ways.items()}
     torch.set_num_threads(1)
-    found["bfloat16 one thread"] = _milliseconds(half.one_batch)
+    found["compiled, one thread"] = _milliseconds(_fast().one_batch)
     budget_ms = 1e3 * ScheduleConfig.max_delay / RATE_HZ
     told = ", ".join(
         f"{name} {p50:.0f}/{p99:.0f} ms ({100 * p99 / budget_ms:.0f} %)" for name, (p50, p99) in found.items()
     )
     details = f"p50/p99 and share of the {budget_ms:.0f} ms budget, two threads: {told}"
-    ours, theirs = float(found["bfloat16 one batch"][1]), float(found["float32 one by one"][1])
+    ours, theirs = float(found["compiled"][1]), float(found["float32 one by one"][1])
     return Result("inference_latency", "ms", ours, "float32 one by one", theirs, theirs / ours, details)

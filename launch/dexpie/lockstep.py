@@ -85,9 +85,11 @@ def _prepare(options: LockstepOptions) -> None:
     config = with_inference(LockstepConfig(cell=cell), options.latency_ticks, options.synchronous)
     policy = None
     if options.policy:
+        from dexpie_training.acceleration import accelerate
         from dexpie_training.policy import LoadedPolicy
 
         policy = LoadedPolicy.load(Path(options.policy), threads=1, guidance=options.guidance)
+        accelerate(policy.actor)
     _worker.update(options=options, cell=LockstepCell(config), policy=policy)
 
 

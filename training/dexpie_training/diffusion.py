@@ -98,26 +98,28 @@ class Diffusion:
         rest = (~mask).to(error.dtype)
         return (error * rest).sum() / rest.sum().clamp(min=1.0)
 
+    def imposed(self, x: Tensor, prefix: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x (B, T, A) headed by the steps of prefix (B, n, A), and their mask (B, T): None for n = 0."""
+        n = prefix.shape[1]
+        if not n:
+            return x, None
+        lengths = torch.full((len(x),), n, device=x.device)
+        return torch.cat([prefix, x[:, n:]], dim=1), prefix_mask(lengths, x.shape[1])
+
     def sample(self, denoiser: Denoiser, noise: Tensor, prefix: Tensor | None = None) -> Tensor:
         """Chunks (B, T, A) from noise (B, T, A), with the steps of prefix (B, n, A) imposed throughout."""
-        x, mask = noise, None
-        n = 0 if prefix is None else prefix.shape[1]
-        if n:
-            mask = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-            mask[:, :n] = True
+        prefix = noise[:, :0] if prefix is None else prefix
+        x, mask = self.imposed(noise, prefix)
         bound = self.config.clip_sample
         step_tensor = torch.empty(x.shape[0], dtype=torch.int64, device=x.device)
         for step, signal, noise_level, next_signal, next_noise_level in self._table:
-            if n:
-                x = torch.cat([prefix, x[:, n:]], dim=1)  # type: ignore[list-item]
             predicted = denoiser(x, step_tensor.fill_(step), mask).to(x.dtype)
             if self.config.prediction == "sample":
                 clean, noise_there = predicted, x.sub(predicted, alpha=signal).div_(noise_level)
             else:
                 clean, noise_there = (x / signal).sub_(predicted, alpha=noise_level / signal), predicted
             x = clean.clamp(-bound, bound).mul_(next_signal).add_(noise_there, alpha=next_noise_level)
-        if n:
-            x = torch.cat([prefix, x[:, n:]], dim=1)  # type: ignore[list-item]
+            x = torch.cat([prefix, x[:, prefix.shape[1] :]], dim=1)
         return x
 
 

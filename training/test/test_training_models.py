@@ -8,7 +8,8 @@ import torch
 from dexpie_training.actor_presets import actor_preset
 from dexpie_training.config import ConditionConfig, UnetConfig
 from dexpie_training.models.embeddings import OptimalityEmbedding, StepEmbedding, sinusoid
-from dexpie_training.models.unet1d import ConditionalUnet1d
+from dexpie_training.models.modulation import CLEAN_STEP
+from dexpie_training.models.unet1d import ConditionalUnet1d, FilmBlock
 
 TINY = UnetConfig(down_dims=(32, 64, 64), step_dim=64)
 
@@ -30,7 +31,7 @@ def test_shapes(marking: str, length: int) -> None:
 
 
 def test_prefix_features_tell_prefixes_apart_and_ignore_the_rest() -> None:
-    encoder = unet(UnetConfig(down_dims=(16, 32), step_dim=16, prefix_features=8)).prefix_encoder
+    encoder = unet(UnetConfig(down_dims=(16, 32), step_dim=16, prefix_features=8)).modulator.prefix_encoder
     assert encoder is not None
     x, mask = torch.randn(2, 24, 15), torch.zeros(2, 24, dtype=torch.bool)
     mask[:, :2] = True
@@ -78,6 +79,36 @@ def test_per_step_time_all_clean_equals_the_clean_step() -> None:
     net, x, condition = unet(), torch.randn(2, 24, 15), torch.randn(2, 7)
     marked = net(x, torch.tensor([30, 5]), condition, torch.ones(2, 24, dtype=torch.bool))
     torch.testing.assert_close(marked, net(x, torch.tensor([-1, -1]), condition))
+
+
+def test_modulation_is_one_linear_layer_of_step_condition_and_prefix() -> None:
+    net = unet(UnetConfig(down_dims=(16, 32), step_dim=16, prefix_features=8))
+    modulator, x, condition = net.modulator, torch.randn(2, 8, 15), torch.randn(2, 7)
+    mask = torch.arange(8)[None] < torch.tensor([[0], [3]])
+    step = torch.tensor([30, 5])
+    weight = torch.cat([modulator.step_film.weight, modulator.condition_film.weight], dim=1)
+    assert float(weight.detach().abs().max()) <= (16 + 7 + 8) ** -0.5
+
+    def whole(steps: torch.Tensor) -> torch.Tensor:
+        inputs = [modulator.step_embedding(steps), condition, modulator.prefix_encoder(x, mask)]
+        joined = torch.nn.functional.mish(torch.cat(inputs, dim=1))
+        return torch.nn.functional.linear(joined, weight, modulator.step_film.bias)
+
+    found = modulator(step, net.prepare(condition, x, mask), mask)
+    torch.testing.assert_close(found.noisy, whole(step))
+    torch.testing.assert_close(found.noisy + found.to_clean, whole(torch.tensor([CLEAN_STEP] * 2)))
+    scale, bias = found.of(slice(0, 32), 4)  # positions 0 and 1 of the second sample: clean, and half clean
+    expected = found.noisy[1, :32] + 0.5 * found.to_clean[1, :32]
+    torch.testing.assert_close(torch.cat([scale, bias], dim=1)[1, :, 1], expected)
+    torch.testing.assert_close(torch.cat([scale, bias], dim=1)[0, :, 0], found.noisy[0, :32])
+
+
+def test_blocks_share_no_modulation() -> None:
+    """Every block has columns of its own, and all columns are used."""
+    net = unet()
+    columns = [block.film for block in net.modules() if isinstance(block, FilmBlock)]
+    taken = sorted(i for c in columns for i in range(c.start, c.stop))
+    assert len(columns) == 12 and taken == list(range(net.trunk.modulation_dim))
 
 
 def test_sinusoid_hand_values() -> None:

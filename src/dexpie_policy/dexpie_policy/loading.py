@@ -25,7 +25,7 @@ def check_checkpoint(path: str) -> None:
 def load_policy(path: str, cell: Cell, device: str, threads: int, fast: bool) -> Any:
     """The policy of a run or checkpoint folder; UsageError with the reason where it does not fit the cell.
 
-    fast: bfloat16 where the device computes in it (dexpie_training.acceleration).
+    fast: as fast as the device allows (dexpie_training.acceleration).
     """
     from dexpie_training.acceleration import accelerate
     from dexpie_training.policy import LoadedPolicy

@@ -37,7 +37,7 @@ class PolicyParameters:
     task: str = parameter("", "task of this cell, a policy of another one is refused; empty: any")
     device: str = parameter("cpu", "torch device: cpu or cuda")
     threads: int = parameter(1, "threads of torch; more than one takes the cores from the executor")
-    fast: bool = parameter(False, "compute in bfloat16 where the device can")
+    fast: bool = parameter(True, "make inference as fast as the device allows, false: plain float32")
     tolerance_s: float = parameter(0.1, "largest distance of a measured state from the observation time, s")
     image_tolerance_s: float = parameter(0.1, "largest distance of an image from the observation time, s")
     patience_s: float = parameter(0.1, "how long a request waits for measurements of its time to arrive, s")

@@ -1,18 +1,22 @@
 """What acceleration changes is rounding, and warming up neither takes for ever nor moves the noise."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from dexpie_core.action_space import pack
 from dexpie_core.observation import Observation
 from dexpie_policy.loading import warm_up
-from dexpie_training.acceleration import Bfloat16Unet, accelerate
+from dexpie_training import acceleration
+from dexpie_training.acceleration import Bfloat16Unet, CompiledTrunk, accelerate
 from dexpie_training.actor_presets import actor_preset
-from dexpie_training.devices import computes_in_bfloat16
+from dexpie_training.compiled import CompiledModule
 from dexpie_training.models.actor import Actor
 from dexpie_training.models.encoders import StateEncoder
+from dexpie_training.models.unet1d import ConditionalUnet1d
 from dexpie_training.policy import LoadedPolicy, PolicyInfo
 
 INFO = PolicyInfo("bc-0", "bc", "bottle", 25.0, 24, 4, cameras=(), state_names=(), guidance=1.0)
@@ -26,22 +30,73 @@ def policy() -> LoadedPolicy:
     return LoadedPolicy(Actor(CONFIG), INFO, torch.device("cpu"))
 
 
+MASK = torch.arange(24)[None] < 4
+
+
+def predicted(unet: ConditionalUnet1d | Bfloat16Unet, seed: int = 0) -> torch.Tensor:
+    """What is predicted for a chunk with a prefix of four steps, twice over a chunk with one condition."""
+    generator = torch.Generator().manual_seed(seed)
+    x, condition = (torch.randn(shape, generator=generator) for shape in ((1, 24, 15), (1, DIM)))
+    with torch.inference_mode():
+        known = unet.prepare(condition, x, MASK)
+        return torch.cat([unet.denoise(x, torch.tensor([step]), known, MASK) for step in (25, 5)])
+
+
+def off(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).norm() / a.norm())
+
+
 def test_bfloat16_predicts_the_same_but_for_rounding():
     exact, fast = policy().actor.unet, Bfloat16Unet(policy().actor.unet)
-    assert fast.network.head[1].weight.dtype == torch.bfloat16
-    mask = torch.arange(24)[None] < 4
-    given = torch.randn(1, 24, 15), torch.tensor([25]), torch.randn(1, DIM), mask
-    with torch.inference_mode():
-        a, b = exact(*given), fast(*given)
+    assert fast.network.trunk.head[1].weight.dtype == torch.bfloat16
+    a, b = predicted(exact), predicted(fast)
     assert b.dtype == torch.float32
-    assert 0.0 < float((a - b).norm() / a.norm()) < 0.03
+    assert 0.0 < off(a, b) < 0.03
 
 
-def test_an_actor_is_accelerated_where_its_device_computes_in_bfloat16():
+@pytest.mark.parametrize("half", [False, True])
+def test_compiled_it_predicts_the_same_but_for_rounding(half: bool):
+    exact, fast = policy().actor.unet, policy().actor.unet
+    fast.trunk, bound = CompiledTrunk(fast.trunk, half), 0.03 if half else 1e-5
+    fast.modulator.tabulate(50)
+    for seed in (0, 1):  # another input, through what was compiled for the first
+        assert off(predicted(exact, seed), predicted(fast, seed)) < bound
+
+
+def test_compiled_results_are_kept_apart():
+    """Negative: the engine writes every result to the same memory."""
+    double = CompiledModule(Double(), half=False)
+    first, second = double(torch.ones(3)), double(torch.zeros(3))
+    assert first.tolist() == [2.0] * 3 and second.tolist() == [0.0] * 3
+    assert double(torch.ones(2, 2)).shape == (2, 2)
+
+
+class Double(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2.0 * x
+
+
+def test_compiling_loads_nothing_that_reports_to_its_maker():
+    CompiledModule(Double(), half=False)(torch.ones(1))
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def test_a_sampled_chunk_is_the_same_compiled():
+    exact, fast = policy(), policy()
+    assert accelerate(fast.actor) == "compiled" and isinstance(fast.actor.unet.trunk, CompiledTrunk)
+    prefix = np.tile(pack(np.eye(4), np.full(6, 0.5)), (3, 1))
+    np.testing.assert_allclose(fast.infer(SEEN, prefix), exact.infer(SEEN, prefix), atol=1e-4)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_without_the_engine_an_actor_is_brought_to_bfloat16_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, half: bool
+):
+    monkeypatch.setattr(acceleration, "engine_installed", lambda: False)
+    monkeypatch.setattr(acceleration, "computes_in_bfloat16", lambda device: half)
     loaded = policy()
-    expected = computes_in_bfloat16(torch.device("cpu"))
-    assert accelerate(loaded.actor) is expected
-    assert isinstance(loaded.actor.unet, Bfloat16Unet) is expected
+    assert accelerate(loaded.actor) == ("bfloat16" if half else "as it is")
+    assert isinstance(loaded.actor.unet, Bfloat16Unet) is half
 
 
 def test_warming_up_keeps_the_noise_of_the_next_chunk():

@@ -13,6 +13,8 @@ from dexpie_training.models.observation import ObservationBatch
 from dexpie_training.models.unet1d import ConditionalUnet1d
 from dexpie_training.normalisation import ActionNormaliser
 
+_Chunk = tuple[Tensor, Tensor | None]  # (B, T, A) and its mask (B, T) of clean steps
+
 
 class Actor(nn.Module):
     """Chunks (B, H, 15), relative to the observed TCP pose, given observations and an optimality."""
@@ -28,13 +30,25 @@ class Actor(nn.Module):
         self.diffusion = Diffusion(config.diffusion, device)
         self.to(device)
 
-    def denoiser(self, features: Tensor, optimality: Tensor, masked: Tensor) -> Denoiser:
-        """What the network predicts given features (B, F) and optimality (B,), withheld where masked (B,)."""
+    def denoiser(
+        self,
+        features: Tensor,
+        optimality: Tensor,
+        masked: Tensor,
+        given: _Chunk | None = None,
+    ) -> Denoiser:
+        """What the network predicts given features (B, F) and optimality (B,), withheld where masked (B,).
+
+        given: a chunk (B, H, 15) and its mask (B, H) of clean steps, where these are the same at every call:
+        what follows from them is computed once.
+        """
         if self.condition is not None:
             features = torch.cat([features, self.condition(optimality, masked)], dim=-1)
+        known = None if given is None else self.unet.prepare(features, *given)
 
         def predict(x: Tensor, step: Tensor, clean_mask: Tensor | None) -> Tensor:
-            output: Tensor = self.unet(x, step, features, clean_mask)
+            prepared = self.unet.prepare(features, x, clean_mask) if known is None else known
+            output: Tensor = self.unet.denoise(x, step, prepared, clean_mask)
             return output.to(x.dtype)
 
         return predict
@@ -60,18 +74,23 @@ class Actor(nn.Module):
 
         guidance: beta (default: the configuration's); without a condition there is nothing to guide.
         """
-        given = None if prefix is None else self.normaliser.normalise(prefix)
+        prefix = noise[:, :0] if prefix is None else self.normaliser.normalise(prefix)
         beta = self.config.condition.guidance if guidance is None else guidance
-        denoiser = self._optimal(self.encoder(observations), beta)
-        return self.normaliser.denormalise(self.diffusion.sample(denoiser, noise, given))
+        denoiser = self._optimal(self.encoder(observations), beta, *self.diffusion.imposed(noise, prefix))
+        return self.normaliser.denormalise(self.diffusion.sample(denoiser, noise, prefix))
 
-    def _optimal(self, features: Tensor, beta: float) -> Denoiser:
+    def _optimal(self, features: Tensor, beta: float, chunk: Tensor, clean_mask: Tensor | None) -> Denoiser:
+        """Denoiser of chunks of optimality 1 whose clean steps are those of a chunk (B, H, 15)."""
         count = len(features)
         if self.condition is None or beta in (0.0, 1.0):
             masked = torch.full((count,), beta == 0.0, device=features.device)
-            return self.denoiser(features, features.new_ones(count), masked)
+            return self.denoiser(features, features.new_ones(count), masked, (chunk, clean_mask))
         masked = torch.arange(2 * count, device=features.device) < count  # first the unconditional half
-        both = self.denoiser(torch.cat([features, features]), features.new_ones(2 * count), masked)
+        twice = (
+            torch.cat([chunk, chunk]),
+            None if clean_mask is None else torch.cat([clean_mask, clean_mask]),
+        )
+        both = self.denoiser(torch.cat([features, features]), features.new_ones(2 * count), masked, twice)
         return guided(both, beta)
 
 

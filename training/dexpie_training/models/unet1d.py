@@ -5,15 +5,12 @@ FiLM (scale and bias) from the denoising step and the condition vector.
 """
 
 from itertools import pairwise
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from dexpie_training.config import UnetConfig
-from dexpie_training.models.embeddings import StepEmbedding
-
-CLEAN_STEP: Final = -1  # the denoising step of a token that carries no noise
+from dexpie_training.models.modulation import Modulation, Modulator
 
 
 class ConvBlock(nn.Sequential):
@@ -27,47 +24,20 @@ class ConvBlock(nn.Sequential):
         )
 
 
-class FilmCondition:
-    """What modulates the blocks: one vector a sample, or two and a mask of clean steps.
-
-    With a mask, a step's modulation is that of its own noise level: `clean` where it carries no
-    noise, `noisy` elsewhere. On coarser levels, where one position covers several steps, the
-    modulations are mixed in proportion. So a per-step embedding costs two rows, not T.
-    """
-
-    def __init__(self, noisy: Tensor, clean: Tensor | None = None, clean_mask: Tensor | None = None) -> None:
-        self.noisy = nn.functional.mish(noisy)  # (B, E)
-        self.clean = None if clean is None else nn.functional.mish(clean)  # (B, E)
-        self._mask = clean_mask  # (B, T) float
-        self._shares: dict[int, Tensor] = {}
-
-    def clean_share(self, length: int) -> Tensor:
-        """Share of clean steps under each of `length` positions, (B, 1, length)."""
-        assert self._mask is not None
-        if length not in self._shares:
-            blocks = self._mask.reshape(self._mask.shape[0], 1, length, -1)
-            self._shares[length] = blocks.mean(dim=-1)
-        return self._shares[length]
-
-
 class FilmBlock(nn.Module):
     """Two ConvBlocks with FiLM between them and a shortcut: (B, in, T) -> (B, out, T)."""
 
-    def __init__(self, channels_in: int, channels_out: int, condition_dim: int, config: UnetConfig) -> None:
+    def __init__(self, channels_in: int, channels_out: int, first_column: int, config: UnetConfig) -> None:
         super().__init__()
         self.first = ConvBlock(channels_in, channels_out, config.kernel_size, config.groups)
         self.second = ConvBlock(channels_out, channels_out, config.kernel_size, config.groups)
-        self.film = nn.Linear(condition_dim, 2 * channels_out)
+        self.film = slice(first_column, first_column + 2 * channels_out)
         self.shortcut = (
             nn.Conv1d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
         )
 
-    def forward(self, x: Tensor, condition: FilmCondition) -> Tensor:
-        film = self.film(condition.noisy)[:, :, None]
-        if condition.clean is not None:
-            clean = self.film(condition.clean)[:, :, None]
-            film = film + condition.clean_share(x.shape[-1]) * (clean - film)
-        scale, bias = film.chunk(2, dim=1)
+    def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
+        scale, bias = modulation.of(self.film, x.shape[-1])
         # 1 + scale, so that an untrained modulation passes the signal through.
         out: Tensor = self.second((1.0 + scale) * self.first(x) + bias) + self.shortcut(x)
         return out
@@ -76,38 +46,51 @@ class FilmBlock(nn.Module):
 class FilmPair(nn.Module):
     """Two FilmBlocks: (B, in, T) -> (B, out, T)."""
 
-    def __init__(self, channels_in: int, channels_out: int, condition_dim: int, config: UnetConfig) -> None:
+    def __init__(self, channels_in: int, channels_out: int, first_column: int, config: UnetConfig) -> None:
         super().__init__()
-        self.first = FilmBlock(channels_in, channels_out, condition_dim, config)
-        self.second = FilmBlock(channels_out, channels_out, condition_dim, config)
+        self.first = FilmBlock(channels_in, channels_out, first_column, config)
+        self.second = FilmBlock(channels_out, channels_out, self.first.film.stop, config)
 
-    def forward(self, x: Tensor, condition: FilmCondition) -> Tensor:
-        out: Tensor = self.second(self.first(x, condition), condition)
+    def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
+        out: Tensor = self.second(self.first(x, modulation), modulation)
         return out
 
 
-class PrefixEncoder(nn.Module):
-    """The clean steps at the head of a chunk as one vector: (B, T, A), mask (B, T) -> (B, prefix_features).
+class Trunk(nn.Module):
+    """The convolutions: (B, T, in) and a modulation (B, modulation_dim) -> (B, T, out)."""
 
-    What was commanded last tells where in its motion the arm is, which one observation without history
-    does not. The convolutions see it too, but learn to use it much later.
-    """
-
-    def __init__(self, action_dim: int, config: UnetConfig) -> None:
+    def __init__(self, channels_in: int, channels_out: int, config: UnetConfig) -> None:
         super().__init__()
-        self.steps = config.prefix_steps
-        width = 2 * config.prefix_features
-        self.mlp = nn.Sequential(
-            nn.Linear(self.steps * (action_dim + 1), width),
-            nn.Mish(),
-            nn.Linear(width, config.prefix_features),
-        )
+        self.modulation_dim = 0
+        dims = config.down_dims
+        self.down = nn.ModuleList(self._pair(a, b, config) for a, b in pairwise((channels_in, *dims)))
+        self.shrink = nn.ModuleList(nn.Conv1d(w, w, 3, stride=2, padding=1) for w in dims[:-1])
+        self.middle = self._pair(dims[-1], dims[-1], config)
+        # A level of the way up takes its input and the skip of the same size, and hands on the width above.
+        ups = list(zip(dims[:0:-1], dims[-2::-1], strict=True))
+        self.up = nn.ModuleList(self._pair(2 * a, b, config) for a, b in ups)
+        self.grow = nn.ModuleList(nn.ConvTranspose1d(b, b, 4, stride=2, padding=1) for _, b in ups)
+        first = ConvBlock(dims[0], dims[0], config.kernel_size, config.groups)
+        self.head = nn.Sequential(first, nn.Conv1d(dims[0], channels_out, 1))
 
-    def forward(self, x: Tensor, clean_mask: Tensor | None) -> Tensor:
-        head = x[:, : self.steps]
-        mask = x.new_zeros(head.shape[:2]) if clean_mask is None else clean_mask[:, : self.steps].to(x.dtype)
-        features: Tensor = self.mlp(torch.cat([(head * mask[..., None]).flatten(1), mask], dim=1))
-        return features
+    def _pair(self, channels_in: int, channels_out: int, config: UnetConfig) -> FilmPair:
+        pair = FilmPair(channels_in, channels_out, self.modulation_dim, config)
+        self.modulation_dim = pair.second.film.stop
+        return pair
+
+    def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
+        h = x.transpose(1, 2)
+        skips: list[Tensor] = []
+        for level, pair in enumerate(self.down):
+            h = pair(h, modulation)
+            skips.append(h)
+            if level < len(self.shrink):
+                h = self.shrink[level](h)
+        h = self.middle(h, modulation)
+        for pair, grow in zip(self.up, self.grow, strict=True):
+            h = grow(pair(torch.cat([h, skips.pop()], dim=1), modulation))
+        out: Tensor = self.head(h).transpose(1, 2)
+        return out
 
 
 class ConditionalUnet1d(nn.Module):
@@ -117,27 +100,8 @@ class ConditionalUnet1d(nn.Module):
         super().__init__()
         self.config = config
         self.length_multiple = 2 ** (len(config.down_dims) - 1)
-        self.step_embedding = StepEmbedding(config.step_dim)
-        film_dim = config.step_dim + condition_dim + config.prefix_features
-        self.prefix_encoder = PrefixEncoder(action_dim, config) if config.prefix_features else None
-
-        def pair(channels_in: int, channels_out: int) -> FilmPair:
-            return FilmPair(channels_in, channels_out, film_dim, config)
-
-        channels_in = action_dim + int(config.prefix_marking == "mask_channel")
-        widths = (channels_in, *config.down_dims)
-        self.down = nn.ModuleList(pair(a, b) for a, b in pairwise(widths))
-        self.shrink = nn.ModuleList(nn.Conv1d(w, w, 3, stride=2, padding=1) for w in config.down_dims[:-1])
-        deepest = config.down_dims[-1]
-        self.middle = pair(deepest, deepest)
-        # A level of the way up takes its input and the skip of the same size, and hands on the width above.
-        ups = list(zip(config.down_dims[:0:-1], config.down_dims[-2::-1], strict=True))
-        self.up = nn.ModuleList(pair(2 * a, b) for a, b in ups)
-        self.grow = nn.ModuleList(nn.ConvTranspose1d(b, b, 4, stride=2, padding=1) for _, b in ups)
-        first = config.down_dims[0]
-        self.head = nn.Sequential(
-            ConvBlock(first, first, config.kernel_size, config.groups), nn.Conv1d(first, action_dim, 1)
-        )
+        self.trunk = Trunk(action_dim + int(config.prefix_marking == "mask_channel"), action_dim, config)
+        self.modulator = Modulator(action_dim, condition_dim, self.trunk.modulation_dim, config)
 
     def forward(self, x: Tensor, step: Tensor, condition: Tensor, clean_mask: Tensor | None = None) -> Tensor:
         """Noise (B, T, A) in x (B, T, A).
@@ -145,31 +109,20 @@ class ConditionalUnet1d(nn.Module):
         step (B,) denoising step of the noisy part; condition (B, C); clean_mask (B, T) true where x
         is a given, noiseless prefix (None: nowhere). T must be divisible by 2^(levels - 1).
         """
+        return self.denoise(x, step, self.prepare(condition, x, clean_mask), clean_mask)
+
+    def prepare(self, condition: Tensor, x: Tensor, clean_mask: Tensor | None) -> Tensor:
+        """What stays the same at every denoising step, (B, M): of a condition (B, C) and the prefix in x."""
+        part: Tensor = self.modulator.of_condition(condition, x, clean_mask)
+        return part
+
+    def denoise(self, x: Tensor, step: Tensor, prepared: Tensor, clean_mask: Tensor | None) -> Tensor:
+        """As forward, with the condition prepared."""
         if x.shape[1] % self.length_multiple:
             raise ValueError(f"chunk length {x.shape[1]} is not divisible by {self.length_multiple}")
-        if self.prefix_encoder is not None:
-            condition = torch.cat([condition, self.prefix_encoder(x, clean_mask)], dim=-1)
-        film = self._film(step, condition, clean_mask)
-        h = x.transpose(1, 2)  # (B, A, T)
+        modulation = self.modulator(step, prepared, clean_mask)
         if self.config.prefix_marking == "mask_channel":
-            marks = torch.zeros_like(h[:, :1]) if clean_mask is None else clean_mask[:, None].to(h.dtype)
-            h = torch.cat([h, marks], dim=1)
-        skips: list[Tensor] = []
-        for level, pair in enumerate(self.down):
-            h = pair(h, film)
-            skips.append(h)
-            if level < len(self.shrink):
-                h = self.shrink[level](h)
-        h = self.middle(h, film)
-        for pair, grow in zip(self.up, self.grow, strict=True):
-            h = grow(pair(torch.cat([h, skips.pop()], dim=1), film))
-        out: Tensor = self.head(h).transpose(1, 2)
+            marks = torch.zeros_like(x[..., :1]) if clean_mask is None else clean_mask[..., None].to(x.dtype)
+            x = torch.cat([x, marks], dim=-1)
+        out: Tensor = self.trunk(x, modulation)
         return out
-
-    def _film(self, step: Tensor, condition: Tensor, clean_mask: Tensor | None) -> FilmCondition:
-        noisy = torch.cat([self.step_embedding(step), condition], dim=-1)
-        if clean_mask is None or self.config.prefix_marking != "per_step_time":
-            return FilmCondition(noisy)
-        clean_step = self.step_embedding(torch.full_like(step, CLEAN_STEP))
-        clean = torch.cat([clean_step, condition], dim=-1)
-        return FilmCondition(noisy, clean, clean_mask.to(noisy.dtype))
