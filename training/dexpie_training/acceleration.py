@@ -1,5 +1,6 @@
 """Making an actor's inference faster; every evaluation of its network is changed by rounding alone."""
 
+import os
 from typing import Final, Literal
 
 import torch
@@ -15,6 +16,7 @@ from dexpie_training.models.unet1d import ConditionalUnet1d, Trunk
 
 HALF: Final = torch.bfloat16
 HALF_FROM: Final = 2_000_000  # parameters; smaller ones take longer in bfloat16 (`tiny` 1.5 ms against 1.0)
+CORES_FROM: Final = 20_000_000  # parameters; smaller ones gain nothing from a second thread
 Way = Literal["compiled", "bfloat16", "as it is"]
 
 
@@ -101,6 +103,11 @@ def _compile(actor: Actor, half: bool, half_pixels: bool) -> None:
     actor.unet.trunk = CompiledTrunk(actor.unet.trunk, half)  # type: ignore[assignment]
     if isinstance(actor.encoder, PictureEncoder):
         actor.encoder.pixels = _Pixels(actor.encoder.pixels, half_pixels)  # type: ignore[assignment]
+
+
+def suitable_threads(network: nn.Module) -> int:
+    """Threads that make inference with this U-Net fastest on a CPU."""
+    return len(os.sched_getaffinity(0)) if _size(network) >= CORES_FROM else 1
 
 
 def _size(module: nn.Module) -> int:

@@ -1,7 +1,6 @@
 """Modules that OpenVINO computes: on a CPU several times faster than torch, for inference at fixed shapes."""
 
 import importlib.util
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -57,7 +56,7 @@ class CompiledModule(nn.Module):
             )
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": min(torch.get_num_threads(), os.cpu_count() or 1),
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "INFERENCE_PRECISION_HINT": "bf16" if self._half else "f32",
         }
         return engine.Core().compile_model(model, "CPU", settings).create_infer_request()

@@ -25,15 +25,20 @@ def check_checkpoint(path: str) -> None:
 def load_policy(path: str, cell: Cell, device: str, threads: int, fast: bool) -> Any:
     """The policy of a run or checkpoint folder; UsageError with the reason where it does not fit the cell.
 
-    fast: as fast as the device allows (dexpie_training.acceleration).
+    threads: of the whole process, 0: what suits the network. fast: as fast as the device allows
+    (dexpie_training.acceleration).
     """
-    from dexpie_training.acceleration import accelerate
+    import torch
+
+    from dexpie_training.acceleration import accelerate, suitable_threads
     from dexpie_training.policy import LoadedPolicy
 
-    policy = LoadedPolicy.load(path, device, threads)
+    policy = LoadedPolicy.load(path, device, threads or None)
     reason = misfit(policy.info, cell)
     if reason:
         raise UsageError(f"{path}: {reason}")
+    if not threads:
+        torch.set_num_threads(suitable_threads(policy.actor.unet))
     if fast:
         accelerate(policy.actor)
     return policy

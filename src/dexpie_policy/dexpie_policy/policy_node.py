@@ -36,7 +36,7 @@ class PolicyParameters:
     policy: str = parameter("", "folder of the training run or checkpoint")
     task: str = parameter("", "task of this cell, a policy of another one is refused; empty: any")
     device: str = parameter("cpu", "torch device: cpu or cuda")
-    threads: int = parameter(1, "threads of torch; more than one takes the cores from the executor")
+    threads: int = parameter(0, "threads that compute; 0: one for a small network, all cores for a large one")
     fast: bool = parameter(True, "make inference as fast as the device allows, false: plain float32")
     tolerance_s: float = parameter(0.1, "largest distance of a measured state from the observation time, s")
     image_tolerance_s: float = parameter(0.1, "largest distance of an image from the observation time, s")

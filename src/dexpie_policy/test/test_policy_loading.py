@@ -1,5 +1,6 @@
 """What acceleration changes is rounding, and warming up neither takes for ever nor moves the noise."""
 
+import os
 import sys
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from dexpie_core.action_space import pack
 from dexpie_core.observation import Observation
 from dexpie_policy.loading import warm_up
 from dexpie_training import acceleration
-from dexpie_training.acceleration import Bfloat16Unet, CompiledTrunk, accelerate
+from dexpie_training.acceleration import Bfloat16Unet, CompiledTrunk, accelerate, suitable_threads
 from dexpie_training.actor_presets import actor_preset
 from dexpie_training.compiled import CompiledModule
 from dexpie_training.models.actor import Actor
@@ -97,6 +98,13 @@ def test_without_the_engine_an_actor_is_brought_to_bfloat16_where_that_is_faster
     loaded = policy()
     assert accelerate(loaded.actor) == ("bfloat16" if half else "as it is")
     assert isinstance(loaded.actor.unet, Bfloat16Unet) is half
+
+
+def test_a_large_network_is_given_all_cores_and_a_small_one_a_thread():
+    with torch.device("meta"):
+        large = ConditionalUnet1d(15, DIM, actor_preset("paper", "paper").config.unet)
+    assert suitable_threads(large) == len(os.sched_getaffinity(0))
+    assert suitable_threads(policy().actor.unet) == 1
 
 
 def test_warming_up_keeps_the_noise_of_the_next_chunk():
