@@ -13,34 +13,44 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dexpie_bags.crc import crc32
 from dexpie_core.errors import UsageError
 from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.dataset import Dataset
 from dexpie_training.dataset_check import check_whole
-from dexpie_training.hashing import content_hash
+from dexpie_training.hashing import content_hash, read_whole, rows_digest
 
 ROW_GROUP: Final = 1024
 """Rows of a group of steps.parquet; what waits for being written is never more than that and an episode."""
 
 
 class NpyAppender:
-    """A .npy file that grows: rows of one shape and type, memory-mappable once closed."""
+    """A .npy file that grows: rows of one shape and type, memory-mappable once closed.
+
+    checked: the CRC-32 of each row that is appended is noted on its way to the file, for `digest`.
+    """
 
     _HEADER_BYTES = 128
 
-    def __init__(self, file: Path, row_shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+    def __init__(
+        self, file: Path, row_shape: tuple[int, ...], dtype: type[np.generic], checked: bool = False
+    ) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._row_shape, self._dtype, self.rows = row_shape, np.dtype(dtype), 0
         self._row_bytes = int(np.prod(row_shape)) * self._dtype.itemsize
         self._handle = file.open("wb")
         self._handle.write(bytes(self._HEADER_BYTES))
+        self._crcs = bytearray() if checked else None
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows (n, *row_shape)."""
         if rows.shape[1:] != self._row_shape:
             raise ValueError(f"rows have shape {rows.shape[1:]}, the file {self._row_shape}")
-        self._handle.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
+        whole = np.ascontiguousarray(rows, dtype=self._dtype)
+        for row in whole:
+            self._note(row.data)
+        self._handle.write(whole.data)
         self.rows += len(rows)
 
     def reserve(self, rows: int) -> None:
@@ -59,22 +69,27 @@ class NpyAppender:
             data, offset = data[written:], offset + written
 
     def append_from(self, source: np.memmap[Any, np.dtype[Any]], rows: slice) -> None:
-        """Add rows of another .npy file without bringing them into this process.
-
-        ValueError where their shape or type differ.
-        """
+        """Add rows of another .npy file; ValueError where their shape or type differ."""
         if source.shape[1:] != self._row_shape or source.dtype != self._dtype:
             raise ValueError(f"rows are {source.dtype} {source.shape[1:]}, the file's {self._row_shape}")
-        self._handle.flush()
-        row_bytes = self._row_bytes
-        with Path(str(source.filename)).open("rb") as handle:
-            first, left = source.offset + rows.start * row_bytes, (rows.stop - rows.start) * row_bytes
-            while left:
-                sent = os.sendfile(self._handle.fileno(), handle.fileno(), first, left)
-                if not sent:
-                    raise OSError(f"{source.filename} ends early")
-                first, left = first + sent, left - sent
+        row = memoryview(bytearray(self._row_bytes))
+        with Path(str(source.filename)).open("rb", buffering=0) as handle:
+            handle.seek(source.offset + rows.start * self._row_bytes)
+            for _ in range(rows.start, rows.stop):
+                read_whole(handle, row)
+                self._note(row)
+                self._handle.write(row)
         self.rows += rows.stop - rows.start
+
+    def _note(self, row: memoryview) -> None:
+        if self._crcs is not None:
+            self._crcs += crc32(row).to_bytes(4, "little")
+
+    @property
+    def digest(self) -> bytes:
+        """As `rows_digest` of the file, which need not be read for it; of a checked one that was appended to."""
+        assert self._crcs is not None and len(self._crcs) == 4 * self.rows
+        return rows_digest((self.rows, *self._row_shape), self._dtype, self._crcs)
 
     def close(self) -> None:
         """Write the header, whose length was reserved, and close."""
@@ -191,7 +206,8 @@ class DatasetWriter:
 
     def _file(self, name: str, row_shape: tuple[int, ...], dtype: type[np.generic]) -> NpyAppender:
         if name not in self._files:
-            self._files[name] = NpyAppender(self._folder / name, row_shape, dtype)
+            checked = name.startswith(schema.FRAMES_FOLDER)
+            self._files[name] = NpyAppender(self._folder / name, row_shape, dtype, checked)
         return self._files[name]
 
     def finish(self, meta: dict[str, Any], *, checksum: bool = True) -> Path:
@@ -210,12 +226,17 @@ class DatasetWriter:
             "format": schema.FORMAT,
             "version": schema.VERSION,
             **meta,
-            "content_sha256": content_hash(self._folder) if checksum else "",
+            "content_sha256": content_hash(self._folder, self._digests()) if checksum else "",
         }
         (self._folder / schema.META_FILE).write_text(json.dumps(full, indent=1) + "\n")
         check_whole(self._folder, self.rows)
         put_in_place(self._folder, self._out)
         return self._out
+
+    def _digests(self) -> dict[str, bytes]:
+        return {
+            name: file.digest for name, file in self._files.items() if name.startswith(schema.FRAMES_FOLDER)
+        }
 
 
 def put_in_place(folder: Path, out: Path) -> None:

@@ -1,29 +1,35 @@
 """Hashes that tell one dataset and one source file from another, and show damage."""
 
 import hashlib
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dexpie_bags.crc import crc32
 from dexpie_training import schema
 
 
-def content_hash(folder: Path) -> str:
+def content_hash(folder: Path, frames: Mapping[str, bytes] | None = None) -> str:
     """SHA-256 over the names and contents of all that a converter writes, in order of the names.
 
     Of the frames, which are nearly all of a dataset, a CRC-32 of each goes in: half the work of a SHA-256,
     and a tenth on processors without instructions for that. Nothing that is added later counts.
+    frames: file -> its `rows_digest`, where it is known; without it the files are read.
     """
     tables = (schema.STEPS_FILE, schema.EPISODES_FILE, schema.STATE_FEATURES)
     digests: dict[Path, Callable[[], bytes]] = {
         folder / name: partial(file_sha256, folder / name) for name in tables
     }
-    # Headers are read here: Python 3.11 must not parse literals in several threads at once.
-    digests |= {file: frames_sha256(file) for file in folder.glob(schema.frames_file("*"))}
+    if frames is None:
+        # Headers are read here: Python 3.11 must not parse literals in several threads at once.
+        digests |= {file: frames_sha256(file) for file in folder.glob(schema.frames_file("*"))}
+    else:
+        digests |= {folder / name: partial(bytes, known) for name, known in frames.items()}
     files = sorted(file for file in digests if file.is_file())
     digest = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
@@ -33,26 +39,37 @@ def content_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def rows_digest(shape: tuple[int, ...], dtype: np.dtype[Any], crcs: bytes | bytearray) -> bytes:
+    """SHA-256 over shape, type and the CRC-32s of the rows of an array, four bytes each."""
+    return hashlib.sha256(f"{shape} {dtype.str}".encode() + crcs).digest()
+
+
 def frames_sha256(file: Path) -> Callable[[], bytes]:
-    """What gives the SHA-256 over shape, type and the CRC-32 of each row of a .npy file, in any thread."""
+    """What gives the `rows_digest` of a .npy file, in any thread."""
     array = np.load(file, mmap_mode="r", allow_pickle=False)
-    first = hashlib.sha256(f"{array.shape} {array.dtype.str}".encode())
-    return partial(_rows_sha256, file, first, array.offset, len(array), array[:1].nbytes)
+    return partial(_rows_sha256, file, array.offset, array.shape, array.dtype, array[:1].nbytes)
 
 
-def _rows_sha256(file: Path, digest: "hashlib._Hash", offset: int, rows: int, row_bytes: int) -> bytes:
-    row = memoryview(bytearray(row_bytes))
+def _rows_sha256(
+    file: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], row_bytes: int
+) -> bytes:
+    row, crcs = memoryview(bytearray(row_bytes)), bytearray()
     with file.open("rb", buffering=0) as handle:
         handle.seek(offset)
-        for _ in range(rows):
-            read = 0
-            while read < len(row):
-                count = handle.readinto(row[read:])
-                if not count:
-                    raise OSError(f"{file} ends early")
-                read += count
-            digest.update(zlib.crc32(row).to_bytes(4, "little"))
-    return digest.digest()
+        for _ in range(shape[0]):
+            read_whole(handle, row)
+            crcs += crc32(row).to_bytes(4, "little")
+    return rows_digest(shape, dtype, crcs)
+
+
+def read_whole(handle: FileIO, row: memoryview) -> None:
+    """Fill `row` from an unbuffered file; OSError where that ends early."""
+    read = 0
+    while read < len(row):
+        count = handle.readinto(row[read:])
+        if not count:
+            raise OSError(f"{handle.name} ends early")
+        read += count
 
 
 def files_hash(files: Sequence[Path]) -> tuple[int, str]:

@@ -67,8 +67,31 @@ def test_the_hash_of_a_dataset_s_frames_tells_every_change(tmp_path: Path) -> No
     assert frames_sha256(tmp_path / "c.npy")() != before
 
 
+@pytest.mark.parametrize("size", [(224, 224), (240, 320), (481, 643), (1080, 1920), (1800, 1800)])
+@pytest.mark.parametrize("sampling", [0x111111, 0x211111, 0x221111])
+def test_both_decoders_give_the_same_pixels(size: tuple[int, int], sampling: int) -> None:
+    pytest.importorskip("simplejpeg", reason="an optional, faster decoder")
+    noise = np.random.default_rng(0).integers(-20, 20, (*size, 3))
+    pixels = np.clip(scene(*size) + noise, 0, 255).astype(np.uint8)
+    flags = [cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    data = cv2.imencode(".jpg", pixels, flags)[1].reshape(-1)
+    for factor in (1, 2, 4, 8):
+        by_opencv = images._by_opencv(data, factor)
+        by_simplejpeg = images._by_simplejpeg(data, *size, factor)
+        assert by_opencv is not None and by_simplejpeg is not None
+        np.testing.assert_array_equal(by_simplejpeg, by_opencv)
+
+
+def test_without_the_faster_decoder_pixels_and_refusals_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = jpeg(scene(480, 640))
+    expected = images.from_jpeg(whole).pixels
+    monkeypatch.setattr(images, "decode_jpeg", None)
+    np.testing.assert_array_equal(images.from_jpeg(whole).pixels, expected)
+    test_what_is_no_picture_is_refused()
+
+
 def test_what_is_no_picture_is_refused() -> None:
     whole = jpeg(scene(480, 640))
-    for wrong in (whole[:0], np.zeros(100, np.uint8), whole[:300], whole[:2]):
+    for wrong in (whole[:0], np.zeros(100, np.uint8), whole[:300], whole[:2], whole[: len(whole) // 2]):
         with pytest.raises(ValueError, match="bytes are not a JPEG image"):
             images.from_jpeg(wrong)

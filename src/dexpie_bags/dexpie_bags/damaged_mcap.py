@@ -29,7 +29,9 @@ _RECORD_HEAD = struct.Struct("<BQ")  # opcode, length of what follows
 _CHUNK_HEAD = struct.Struct("<BQQQQII")  # and first and last time, uncompressed size, CRC, length of a name
 _MESSAGE_HEAD = struct.Struct("<H4xQ8x")  # channel, when it was recorded
 _LENGTH = struct.Struct("<Q")
-_Message = tuple[int, int, int, memoryview]  # when it was recorded, offset of its chunk, channel, CDR bytes
+_SMALL_BYTES = 4096
+_Cdr = bytes | memoryview
+_Message = tuple[int, int, int, _Cdr]  # when it was recorded, offset of its chunk, channel, content
 _NOTHING = Statistics(0, 0, 0, 0, 0, 0, MAXSIZE, 0, {})
 
 
@@ -150,8 +152,11 @@ class DamagedMcap(McapReader):
         )
 
 
-def _messages_in(content: memoryview, wanted: Mapping[int, Any]) -> Iterator[tuple[int, int, memoryview]]:
-    """(channel, recording time in ns, CDR bytes) of these channels' messages among the records of a chunk."""
+def _messages_in(content: memoryview, wanted: Mapping[int, Any]) -> Iterator[tuple[int, int, _Cdr]]:
+    """(channel, recording time in ns, CDR bytes) of these channels' messages among the records of a chunk.
+
+    Small messages are copied: numbers that somebody keeps must not keep the chunk.
+    """
     at, end = 0, len(content)
     while at < end:
         opcode, length = _RECORD_HEAD.unpack_from(content, at)
@@ -162,7 +167,8 @@ def _messages_in(content: memoryview, wanted: Mapping[int, Any]) -> Iterator[tup
         if opcode == _MESSAGE:
             channel, recorded_ns = _MESSAGE_HEAD.unpack_from(content, first)
             if channel in wanted:
-                yield channel, recorded_ns, content[first + _MESSAGE_HEAD.size : at]
+                cdr = content[first + _MESSAGE_HEAD.size : at]
+                yield channel, recorded_ns, cdr if len(cdr) > _SMALL_BYTES else bytes(cdr)
 
 
 def _sum(a: Statistics, b: Statistics) -> Statistics:
