@@ -87,7 +87,7 @@ class NpyAppender:
 
     @property
     def digest(self) -> bytes:
-        """As `rows_digest` of the file, which need not be read for it; of a checked one that was appended to."""
+        """As `rows_digest` of the file, without reading it; of a checked one that was appended to."""
         assert self._crcs is not None and len(self._crcs) == 4 * self.rows
         return rows_digest((self.rows, *self._row_shape), self._dtype, self._crcs)
 
