@@ -31,7 +31,7 @@ class _Rows:
         self._chunks = torch.rand(self.train_count, module.config.horizon, ACTION_DIM)
         self._optimality = torch.rand(self.train_count)
 
-    def batch(self, positions: np.ndarray) -> tuple[object, ...]:
+    def batch(self, positions: np.ndarray, draw: np.random.Generator | None = None) -> tuple[object, ...]:
         index = torch.from_numpy(positions)
         seen = ObservationBatch(*(part[index] for part in self._seen))
         return seen, self._chunks[index], self._optimality[index]

@@ -36,10 +36,15 @@ class LabelledRows:
     def __len__(self) -> int:
         return len(self.data)
 
-    def batch(self, positions: NDArray[np.int64]) -> tuple[ObservationBatch, Tensor, Tensor]:
-        """Observations, relative chunks (B, H, 15) and optimality (B,) at these positions."""
+    def batch(
+        self, positions: NDArray[np.int64], draw: np.random.Generator | None = None
+    ) -> tuple[ObservationBatch, Tensor, Tensor]:
+        """Observations, relative chunks (B, H, 15) and optimality (B,) at these positions.
+
+        draw: as of ObservedRows.
+        """
         return (
-            self.observed(self.data.rows[positions]),
+            self.observed(self.data.rows[positions], draw=draw),
             self.data.relative_chunks(positions),
             self.optimality[torch.from_numpy(positions)],
         )

@@ -12,7 +12,8 @@ from dexpie_training.actor_data import LabelledRows
 from dexpie_training.actor_presets import actor_preset
 from dexpie_training.config import ActorConfig, ConditionConfig, EncoderConfig, OptimiserConfig
 from dexpie_training.dataset import Dataset, split_episodes
-from dexpie_training.features import FrozenFeatures, pretrained
+from dexpie_training.feature_files import FrozenFeatures
+from dexpie_training.features import pretrained
 from dexpie_training.labels import Labels
 from dexpie_training.methods import CONDITION_OF, ROWS_OF
 from dexpie_training.models.actor import Actor, parameter_count
@@ -21,7 +22,7 @@ from dexpie_training.observed import ObservedRows
 from dexpie_training.serial import with_fields
 from dexpie_training.train_actor import TrainActorOptions, TrainReport
 from dexpie_training.training_loop import run_loop
-from dexpie_training.training_setup import Setup, loop_config, prepare_run, with_overrides
+from dexpie_training.training_setup import Setup, augmented_views, loop_config, prepare_run, with_overrides
 
 HELD_OUT_ROWS: Final = 1024  # enough for a steady estimate, little enough to be quick on a CPU
 
@@ -47,8 +48,8 @@ class ActorLearner:
         self.module.normaliser.fit(*self._train.data.chunk_range())
         self.module.encoder.fit(self._train.observed(self._train.data.rows, pictures=False))
 
-    def batch(self, positions: NDArray[np.int64]) -> tuple[Any, ...]:
-        return self._train.batch(positions)
+    def batch(self, positions: NDArray[np.int64], draw: np.random.Generator) -> tuple[Any, ...]:
+        return self._train.batch(positions, draw)
 
     def held_out_loss(self, device: torch.device) -> float | None:
         """Denoising loss on a fixed choice of rows, steps and noise."""
@@ -82,7 +83,9 @@ def _train(options: TrainActorOptions, setup: Setup[ActorConfig]) -> TrainReport
     dataset, config = setup.dataset, setup.config
     rows = ROWS_OF[options.method].rows(dataset)
     labels = _labels(options, dataset, config.condition)
-    observed = ObservedRows.open(dataset, config.encoder)
+    cached = config.encoder.looks and config.encoder.frozen
+    views = augmented_views(options, setup, config.encoder.kind if cached else None)
+    observed = ObservedRows.open(dataset, config.encoder, views)
     train_mask, held_out_mask = split_episodes(dataset, options.held_out, options.seed)
     train, held_out = (
         LabelledRows.prepare(observed, rows[mask[rows]], config, labels)

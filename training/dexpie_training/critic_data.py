@@ -28,11 +28,11 @@ class RowInputs:
     No encoder runs here, so an epoch costs the critic alone.
     """
 
-    def __init__(self, dataset: Dataset, config: CriticConfig) -> None:
+    def __init__(self, dataset: Dataset, config: CriticConfig, views: int = 0) -> None:
         encoder = EncoderConfig(
             kind=config.encoder, proprioception=config.proprioception, weights_sha256=config.encoder_sha256
         )
-        self._config, self._observed = config, ObservedRows.open(dataset, encoder)
+        self._config, self._observed = config, ObservedRows.open(dataset, encoder, views)
         self._view: StateView | None = None
         if config.encoder == "state":
             if tuple(dataset.meta["state_names"]) != config.state_names:
@@ -40,9 +40,9 @@ class RowInputs:
             self._view = StateView(encoder, config.state_names)
         self.dim = self.rows(np.zeros(1, dtype=np.int64)).shape[1]
 
-    def rows(self, rows: Ints) -> Tensor:
-        """Inputs (B, dim), float32, of rows (B,)."""
-        batch = self._observed(rows)
+    def rows(self, rows: Ints, draw: np.random.Generator | None = None) -> Tensor:
+        """Inputs (B, dim), float32, of rows (B,); draw: as of ObservedRows."""
+        batch = self._observed(rows, draw=draw)
         if self._view is not None:
             return self._view(batch)
         assert batch.features is not None
@@ -90,15 +90,18 @@ class CriticData:
     held_out_rows: Ints  # rows that some member must not learn from
 
     @classmethod
-    def prepare(cls, dataset: Dataset, config: CriticConfig, unseen: Ints) -> Self:
-        """Targets by config.returns, whose length is filled in; unseen (E,) as of `unseen_by`."""
+    def prepare(cls, dataset: Dataset, config: CriticConfig, unseen: Ints, views: int = 0) -> Self:
+        """Targets by config.returns, whose length is filled in; unseen (E,) as of `unseen_by`.
+
+        views: augmented views of cached features that training draws from.
+        """
         layout = episode_layout(dataset)
         target = returns_to_go(layout, config.returns)
         by_row = unseen[dataset.episode]
         may_learn = by_row < 0 if config.members == 1 else np.ones(layout.rows, dtype=bool)
         return cls(
             layout=layout,
-            inputs=RowInputs(dataset, config),
+            inputs=RowInputs(dataset, config, views),
             returns=target,
             centres=config.bins.centres(target),
             unseen_by=by_row,
@@ -106,7 +109,10 @@ class CriticData:
             held_out_rows=np.flatnonzero(by_row >= 0),
         )
 
-    def batch(self, rows: Ints) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs (B, dim), centres (B,) and the members that must not learn (B,) of rows (B,)."""
+    def batch(self, rows: Ints, draw: np.random.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs (B, dim), centres (B,) and the members that must not learn (B,) of rows (B,).
+
+        draw: as of ObservedRows.
+        """
         centres = torch.from_numpy(self.centres[rows].astype(np.float32))
-        return self.inputs.rows(rows), centres, torch.from_numpy(self.unseen_by[rows])
+        return self.inputs.rows(rows, draw), centres, torch.from_numpy(self.unseen_by[rows])

@@ -15,14 +15,14 @@ from dexpie_training.critic_config import CRITIC_PRESETS, HIDDEN_DIMS, CriticCon
 from dexpie_training.critic_data import CriticData, episode_layout, unseen_by
 from dexpie_training.critic_metrics import CriticMetrics, critic_metrics
 from dexpie_training.dataset import Dataset
-from dexpie_training.features import FrozenFeatures
+from dexpie_training.feature_files import FrozenFeatures
 from dexpie_training.models.actor import parameter_count
 from dexpie_training.models.critic import CriticEnsemble, cross_entropy, soft_targets
 from dexpie_training.returns import Floats, Ints, with_length
 from dexpie_training.serial import with_fields
 from dexpie_training.train_critic import CriticReport, TrainCriticOptions
 from dexpie_training.training_loop import run_loop
-from dexpie_training.training_setup import Setup, loop_config, prepare_run, with_overrides
+from dexpie_training.training_setup import Setup, augmented_views, loop_config, prepare_run, with_overrides
 
 HELD_OUT_ROWS: Final = 4096  # enough for a steady estimate while training; the report takes all
 STATISTICS_ROWS: Final = 100_000  # rows that the standardisation is taken from, at most
@@ -48,8 +48,8 @@ class CriticLearner:
             rows = data.train_rows[data.unseen_by[data.train_rows] != k]
             member.fit(data.inputs.rows(_spread(rows, STATISTICS_ROWS)))
 
-    def batch(self, positions: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        return self._data.batch(self._data.train_rows[positions])
+    def batch(self, positions: NDArray[np.int64], draw: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        return self._data.batch(self._data.train_rows[positions], draw)
 
     def held_out_loss(self, device: torch.device) -> float | None:
         """Cross-entropy on held-out rows, each by the member that did not see it."""
@@ -101,7 +101,8 @@ def train_critic(options: TrainCriticOptions) -> CriticReport:
 def _train(options: TrainCriticOptions, setup: Setup[CriticConfig]) -> CriticReport:
     dataset, config = setup.dataset, setup.config
     unseen = unseen_by(episode_layout(dataset).success, config.crossfit, options.held_out, options.seed)
-    data = CriticData.prepare(dataset, config, unseen)
+    views = augmented_views(options, setup, None if config.encoder == "state" else config.encoder)
+    data = CriticData.prepare(dataset, config, unseen, views)
     torch.manual_seed(options.seed)
     critics = CriticEnsemble(data.inputs.dim, config)
     learner = CriticLearner(critics, data, {**setup.description, "unseen_by": unseen.tolist()})

@@ -10,6 +10,7 @@ from dexpie_training import schema
 from dexpie_training.checkpoint import META_FILE, RUN_FILE, Checkpoint, find_checkpoint, read_run
 from dexpie_training.critic_config import CriticConfig
 from dexpie_training.dataset import Dataset
+from dexpie_training.feature_files import describe_features
 
 
 def is_dataset(path: Path) -> bool:
@@ -49,6 +50,7 @@ def describe_dataset(path: Path) -> str:
         ("human", _interventions(dataset)),
         ("cameras", cameras),
         ("state", state),
+        ("features", describe_features(dataset)),
         ("left out", _left_out(meta)),
         (
             "alignment",

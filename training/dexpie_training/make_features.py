@@ -20,6 +20,9 @@ class FeaturesOptions:
     """r3m: pretrained, needs --weights; resnet18: an untrained network of fixed seed, to try things out"""
     weights: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """model.pt of R3M's ResNet-18 (r3m_18)"""
+    views: int = 0
+    """augmented versions of every picture whose features are kept beside the plain ones, for training to draw
+    from; those that there are already are kept"""
     batch_size: int = 64
     """images at a time"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -34,6 +37,8 @@ class FeaturesOptions:
             raise UsageError(f"--weights is for --encoder r3m, not {self.encoder}")
         if self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size} must be at least 1")
+        if self.views < 0:
+            raise UsageError(f"--views {self.views} must not be negative")
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,19 @@ class FeaturesReport:
     file: Path
     rows: int
     dim: int
+    views: int
+    computed: int
+    """versions that were not there yet, of views + 1"""
     images_per_s: float
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.rows} rows of {self.dim}, {self.images_per_s:.0f} images/s"
+        versions = f", {self.views} augmented views" if self.views else ""
+        kept = (
+            f", {self.views + 1 - self.computed} of {self.views + 1} versions were there" if versions else ""
+        )
+        return (
+            f"{self.file}: {self.rows} rows of {self.dim}{versions}{kept}; {self.images_per_s:.0f} images/s"
+        )
 
 
 def run_features(

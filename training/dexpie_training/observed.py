@@ -11,7 +11,7 @@ from torch import Tensor
 from dexpie_core.errors import UsageError
 from dexpie_training.config import EncoderConfig
 from dexpie_training.dataset import Dataset, copy_rows
-from dexpie_training.features import FrozenFeatures
+from dexpie_training.feature_files import FrozenFeatures
 from dexpie_training.models.observation import ObservationBatch
 from dexpie_training.returns import Ints
 
@@ -24,12 +24,15 @@ class ObservedRows:
     """
 
     dataset: Dataset
-    features: NDArray[np.float32] | None = None
+    features: FrozenFeatures | None = None
     cameras: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, dataset: Dataset, config: EncoderConfig) -> Self:
-        """What this encoder looks at; UsageError where the dataset does not have it."""
+    def open(cls, dataset: Dataset, config: EncoderConfig, views: int = 0) -> Self:
+        """What this encoder looks at; UsageError where the dataset does not have it.
+
+        views: augmented views of cached features, for training to draw from.
+        """
         if not config.looks:
             return cls(dataset)
         if not config.frozen:
@@ -37,20 +40,25 @@ class ObservedRows:
             if missing:
                 raise UsageError(f"{dataset.path}: has no camera {missing[0]}, which the encoder looks at")
             return cls(dataset, cameras=config.cameras)
-        features = FrozenFeatures.open(dataset, config.kind)
+        features = FrozenFeatures.open(dataset, config.kind, views)
         if features.encoder_sha256 != config.weights_sha256:
             raise UsageError(f"{features.file}: made by another encoder than the one that this run knows")
-        return cls(dataset, features.rows)
+        return cls(dataset, features)
 
-    def __call__(self, rows: Ints, pictures: bool = True) -> ObservationBatch:
-        """Observations of rows (B,), float32; without pictures where only what is measured is asked for."""
+    def __call__(
+        self, rows: Ints, pictures: bool = True, draw: np.random.Generator | None = None
+    ) -> ObservationBatch:
+        """Observations of rows (B,), float32; without pictures where only what is measured is asked for.
+
+        draw: of training alone; which of the cached versions of its pictures is seen of a row.
+        """
         dataset = self.dataset
         return ObservationBatch(
             _tensor(dataset.arm_q, rows),
             _tensor(dataset.tcp_pose, rows),
             _tensor(dataset.hand_q, rows),
             None if dataset.state is None else _tensor(dataset.state, rows),
-            None if self.features is None else _tensor(self.features, rows),
+            None if self.features is None else torch.from_numpy(self.features.seen(rows, draw)),
             self._pictures(rows) if pictures and self.cameras else None,
         )
 

@@ -37,8 +37,11 @@ class Learner(Protocol):
     def module(self) -> nn.Module:
         """The module."""
 
-    def batch(self, positions: NDArray[np.int64]) -> tuple[Any, ...]:
-        """Arguments of the module's forward, but for the generator, for positions in 0..train_count-1."""
+    def batch(self, positions: NDArray[np.int64], draw: np.random.Generator) -> tuple[Any, ...]:
+        """Arguments of the module's forward, but for the generator, for positions in 0..train_count-1.
+
+        draw: what is left to chance in it, a function of seed and step.
+        """
 
     def held_out_loss(self, device: torch.device) -> float | None:
         """Loss on held-out episodes, deterministic; None without any."""
@@ -171,7 +174,8 @@ class TrainingLoop:
         """This process's batch of a step, ready to be copied to the device."""
         size, a = self.config.optimiser.batch_size, self.accelerator
         whole = batch_positions(self.learner.train_count, size * a.num_processes, step, self.config.seed)
-        batch = self.learner.batch(whole[a.process_index * size : (a.process_index + 1) * size])
+        draw = np.random.default_rng((self.config.seed, step, a.process_index))
+        batch = self.learner.batch(whole[a.process_index * size : (a.process_index + 1) * size], draw)
         return [part.pin_memory() if a.device.type == "cuda" else part for part in batch]
 
     def _one_step(self, generator: torch.Generator) -> None:

@@ -33,6 +33,9 @@ class TrainingOptions:
     """services that are told the learning curve beside TensorBoard, of those that are installed"""
     threads: int | None = None
     """CPU threads (default: all cores)"""
+    views: int | None = None
+    """augmented views of cached features that a step draws from beside the plain ones (default: all that
+    `dexpie features --views` made)"""
     held_out: float = 0.1
     """share of episodes kept for the held-out loss"""
     seed: int = 0
@@ -47,5 +50,7 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"--{name.replace('_', '-')} {value} must be positive")
+        if self.views is not None and self.views < 0:
+            raise UsageError(f"--views {self.views} must not be negative")
         if not 0.0 <= self.held_out < 1.0:
             raise UsageError(f"--held-out {self.held_out} must be in [0, 1)")

@@ -13,6 +13,7 @@ from dexpie_training.checkpoint import RunFolder, code_version
 from dexpie_training.config import OptimiserConfig
 from dexpie_training.dataset import Dataset
 from dexpie_training.devices import computes_in_bfloat16
+from dexpie_training.feature_files import stored_views
 from dexpie_training.serial import from_dict
 from dexpie_training.tracking import check_trackers
 from dexpie_training.training_loop import LoopConfig
@@ -88,6 +89,29 @@ def _check_named_alike(run: RunFolder, naming: dict[str, Any]) -> None:
         stored = run.description.get(name)
         if stored != naming.get(name):
             raise UsageError(f"{run.path} was started with --{name} {stored}, not {naming.get(name)}")
+
+
+def augmented_views(options: TrainingOptions, setup: Setup[Any], encoder: str | None) -> int:
+    """Augmented views of cached features that a run draws from; a resumed one keeps to what it began with.
+
+    encoder: whose features are cached; None: nothing cached is looked at.
+    """
+    asked = options.views
+    if options.resume:
+        views = int(setup.run.description.get("views", 0))
+        if asked is not None and asked != views:
+            raise UsageError(f"{options.out} was started with --views {views}")
+    else:
+        stored = stored_views(setup.dataset.path, encoder) if encoder else 0
+        views = stored if asked is None else asked
+        if views and encoder is None:
+            raise UsageError(f"--views {views}: no cached features are looked at; leave it out")
+        if views > stored:
+            command = f"dexpie features {options.dataset} --encoder {encoder} --views {views}"
+            raise UsageError(f"--views {views}: there are {stored}; make them with `{command}`")
+        setup.run.record(views=views)
+    setup.description["views"] = views
+    return views
 
 
 def dataset_description(path: Path, dataset: Dataset) -> dict[str, Any]:

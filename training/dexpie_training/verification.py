@@ -13,6 +13,7 @@ from dexpie_training import schema
 from dexpie_training.alignment import AlignmentConfig
 from dexpie_training.convert_bag import BagTask, convert_bag, read_part
 from dexpie_training.dataset import Dataset
+from dexpie_training.feature_files import features_faults
 from dexpie_training.hashing import content_hash
 
 BLOCK_ROWS = 64
@@ -24,7 +25,7 @@ def verify_dataset(path: Path) -> list[str]:
         dataset = Dataset.open(path)
     except DexpieError as error:
         return [str(error)]
-    return [f"{path}: {what}" for what in _faults(dataset)]
+    return [*(f"{path}: {what}" for what in _faults(dataset)), *features_faults(dataset)]
 
 
 def verify_bag(bag: Path) -> list[str]:

@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from dexpie_core.errors import UsageError
 from dexpie_training.dataset import Dataset
-from dexpie_training.features import FrozenFeatures
+from dexpie_training.feature_files import FrozenFeatures
 from dexpie_training.make_features import FeaturesOptions, run_features
 from dexpie_training.models.image_encoder import ImageEncoder, load_r3m, random_resnet18
 from dexpie_training.models.resnet import ResNet18, batch_norm, group_norm

@@ -16,7 +16,7 @@ from dexpie_training.actor_presets import actor_preset
 from dexpie_training.checkpoint import find_checkpoint
 from dexpie_training.config import ActorConfig, AugmentationConfig, EncoderConfig
 from dexpie_training.dataset import Dataset
-from dexpie_training.features import FrozenFeatures
+from dexpie_training.feature_files import FrozenFeatures
 from dexpie_training.make_features import FeaturesOptions, run_features
 from dexpie_training.models.augmentation import Augmentation
 from dexpie_training.models.image_encoder import random_resnet18

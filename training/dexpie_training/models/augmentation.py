@@ -11,13 +11,15 @@ from dexpie_training.config import AugmentationConfig
 
 LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # Rows: luma and the two differences of colour in which hue is an angle (YIQ, FCC 1953).
+DRAWS: Final = 7  # of a picture: turn, two shifts, brightness, contrast, saturation, hue
 YIQ: Final = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 class Augmentation:
     """Pictures (B, 3, H, W) in 0..1 to pictures alike; every picture is changed on its own.
 
-    Draws from torch's generator of the pictures' device.
+    draws (B, DRAWS), in -1..1: the changes of every picture, as shares of the largest ones; not given, they
+    come from torch's generator of the pictures' device.
     """
 
     def __init__(self, config: AugmentationConfig) -> None:
@@ -25,26 +27,34 @@ class Augmentation:
             raise ValueError(f"augmentation.crop {config.crop} must be in (0, 1]")
         self.config = config
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        return self._recolour(self._resample(pictures))
+    def __call__(self, pictures: Tensor, draws: Tensor | None = None) -> Tensor:
+        if draws is None:
+            draws = 2.0 * torch.rand(len(pictures), DRAWS, device=pictures.device, dtype=pictures.dtype) - 1.0
+        turn, shift_x, shift_y, *colours = draws.to(pictures.dtype).unbind(dim=1)
+        return self._recolour(self._resample(pictures, turn, shift_x, shift_y), *colours)
 
-    def _resample(self, pictures: Tensor) -> Tensor:
+    def _resample(self, pictures: Tensor, turn: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
         """Crop and turn at once; what lies outside repeats the edge."""
-        count, c = len(pictures), self.config
-        angle = math.radians(c.rotation_deg) * _signed(count, pictures)
-        shift_x, shift_y = ((1.0 - c.crop) * _signed(count, pictures) for _ in range(2))
+        c = self.config
+        angle = math.radians(c.rotation_deg) * turn
+        shift_x, shift_y = (1.0 - c.crop) * shift_x, (1.0 - c.crop) * shift_y
         cos, sin = c.crop * angle.cos(), c.crop * angle.sin()
         rows = [torch.stack(row, dim=1) for row in ((cos, -sin, shift_x), (sin, cos, shift_y))]
         grid = functional.affine_grid(torch.stack(rows, dim=1), list(pictures.shape), align_corners=False)
         return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
-    def _recolour(self, pictures: Tensor) -> Tensor:
+    def _recolour(
+        self, pictures: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor
+    ) -> Tensor:
         """Saturation and hue, then contrast about the mean luma, then brightness."""
-        count, c = len(pictures), self.config
+        c = self.config
         brightness, contrast, saturation = (
-            1.0 + largest * _signed(count, pictures) for largest in (c.brightness, c.contrast, c.saturation)
-        )
-        matrix = _turn_of_hue(2.0 * math.pi * c.hue * _signed(count, pictures), saturation)
+            1.0 + largest * share
+            for largest, share in (
+                (c.brightness, brightness), (c.contrast, contrast), (c.saturation, saturation),
+            )
+        )  # fmt: skip
+        matrix = _turn_of_hue(2.0 * math.pi * c.hue * hue, saturation)
         coloured = torch.einsum("bij,bjhw->bihw", matrix, pictures)
         luma = torch.tensor(LUMA, device=pictures.device, dtype=pictures.dtype)
         mean = torch.einsum("bihw,i->bhw", coloured, luma).mean(dim=(1, 2))
@@ -60,8 +70,3 @@ def _turn_of_hue(angle: Tensor, saturation: Tensor) -> Tensor:
     turn = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
     matrices: Tensor = torch.linalg.inv(to_yiq) @ turn @ to_yiq
     return matrices
-
-
-def _signed(count: int, like: Tensor) -> Tensor:
-    """Uniform in -1..1, (count,)."""
-    return 2.0 * torch.rand(count, device=like.device, dtype=like.dtype) - 1.0
