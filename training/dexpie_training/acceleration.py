@@ -1,42 +1,24 @@
 """Making an actor's inference faster; every evaluation of its network is changed by rounding alone."""
 
 import os
+from collections.abc import Callable
 from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
 
-from dexpie_training.compiled import CompiledModule, engine_installed
+from dexpie_training.compiled import CapturedModule, CompiledModule, HalfModule, engine_installed
 from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.models.actor import Actor
 from dexpie_training.models.image_encoder import ImageEncoder
 from dexpie_training.models.modulation import Modulation
 from dexpie_training.models.picture_encoder import PictureEncoder
-from dexpie_training.models.unet1d import ConditionalUnet1d, Trunk
+from dexpie_training.models.unet1d import Trunk
 
-HALF: Final = torch.bfloat16
 HALF_FROM: Final = 2_000_000  # parameters; smaller ones take longer in bfloat16 (`tiny` 1.5 ms against 1.0)
 CORES_FROM: Final = 20_000_000  # parameters; smaller ones gain nothing from a second thread
-Way = Literal["compiled", "bfloat16", "as it is"]
-
-
-class Bfloat16Unet(nn.Module):
-    """The network in bfloat16, float32 outside; weights are converted once, autocast would at every call."""
-
-    def __init__(self, network: ConditionalUnet1d) -> None:
-        super().__init__()
-        self.network = network.to(HALF)
-        # Its sinusoids of small numbers of steps stay in float32; only its output joins the rest.
-        embedding = network.modulator.step_embedding.float()
-        embedding.register_forward_hook(lambda module, given, out: out.to(HALF))
-
-    def prepare(self, condition: Tensor, x: Tensor, clean_mask: Tensor | None) -> Tensor:
-        """As ConditionalUnet1d, (B, M) bfloat16."""
-        return self.network.prepare(condition.to(HALF), x.to(HALF), clean_mask)
-
-    def denoise(self, x: Tensor, step: Tensor, prepared: Tensor, clean_mask: Tensor | None) -> Tensor:
-        """As ConditionalUnet1d, (B, T, A) float32."""
-        return self.network.denoise(x.to(HALF), step, prepared, clean_mask).to(x.dtype)
+Way = Literal["compiled", "captured", "bfloat16", "as it is"]
+Wrap = Callable[[nn.Module], nn.Module]
 
 
 class _PlainTrunk(nn.Module):
@@ -51,31 +33,31 @@ class _PlainTrunk(nn.Module):
         return out
 
 
-class CompiledTrunk(nn.Module):
-    """The convolutions of the U-Net, compiled."""
+class FastTrunk(nn.Module):
+    """The convolutions of the U-Net, wrapped."""
 
-    def __init__(self, trunk: Trunk, half: bool) -> None:
+    def __init__(self, trunk: Trunk, wrap: Wrap) -> None:
         super().__init__()
-        self.compiled = CompiledModule(_PlainTrunk(trunk), half)
+        self.fast = wrap(_PlainTrunk(trunk))
 
     def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
         """As Trunk."""
         m = modulation
         clean = () if m.to_clean is None or m.clean_mask is None else (m.to_clean, m.clean_mask)
-        out: Tensor = self.compiled(x, m.noisy, *clean)
+        out: Tensor = self.fast(x, m.noisy, *clean)
         return out
 
 
-class _Pixels(nn.Module):
-    """Pictures to features, compiled; the rest of an ImageEncoder's manners kept."""
+class FastPixels(nn.Module):
+    """The network behind the pictures, wrapped; without augmentation."""
 
-    def __init__(self, encoder: ImageEncoder, half: bool) -> None:
+    def __init__(self, encoder: ImageEncoder, wrap: Wrap) -> None:
         super().__init__()
-        self.compiled = CompiledModule(encoder, half)
+        self.fast = wrap(encoder)
 
     def forward(self, images: Tensor, change: None = None) -> Tensor:
         """As ImageEncoder, in evaluation."""
-        out: Tensor = self.compiled(images)
+        out: Tensor = self.fast(images)
         return out
 
 
@@ -85,24 +67,21 @@ def accelerate(actor: Actor) -> Way:
     An actor that is accelerated is for inference only.
     """
     device = next(actor.unet.parameters()).device
-    half = computes_in_bfloat16(device)
+    way, wrap = _way(device, computes_in_bfloat16(device))
+    if wrap is not None:
+        actor.unet.modulator.tabulate(actor.diffusion.config.train_steps)
+        actor.unet.trunk = FastTrunk(actor.unet.trunk, wrap)  # type: ignore[assignment]
+        if isinstance(actor.encoder, PictureEncoder):
+            actor.encoder.pixels = FastPixels(actor.encoder.pixels, wrap)  # type: ignore[assignment]
+    return way
+
+
+def _way(device: torch.device, half: bool) -> tuple[Way, Wrap | None]:
     if device.type == "cpu" and engine_installed():
-        _compile(actor, half and _size(actor.unet.trunk) >= HALF_FROM, half)
-        return "compiled"
-    if not half:
-        return "as it is"
-    actor.unet = Bfloat16Unet(actor.unet)  # type: ignore[assignment]
-    if isinstance(actor.encoder, PictureEncoder):
-        pixels: nn.Module = actor.encoder.pixels.to(HALF)
-        pixels.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return "bfloat16"
-
-
-def _compile(actor: Actor, half: bool, half_pixels: bool) -> None:
-    actor.unet.modulator.tabulate(actor.diffusion.config.train_steps)
-    actor.unet.trunk = CompiledTrunk(actor.unet.trunk, half)  # type: ignore[assignment]
-    if isinstance(actor.encoder, PictureEncoder):
-        actor.encoder.pixels = _Pixels(actor.encoder.pixels, half_pixels)  # type: ignore[assignment]
+        return "compiled", lambda module: CompiledModule(module, half and _size(module) >= HALF_FROM)
+    if device.type == "cuda":
+        return "captured", lambda module: CapturedModule(HalfModule(module) if half else module)
+    return ("bfloat16", HalfModule) if half else ("as it is", None)
 
 
 def suitable_threads(network: nn.Module) -> int:

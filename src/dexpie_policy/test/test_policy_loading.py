@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 
 from dexpie_core.action_space import pack
 from dexpie_core.observation import Observation
+from dexpie_core.topics import CAMERAS
 from dexpie_policy.loading import warm_up
 from dexpie_training import acceleration
-from dexpie_training.acceleration import Bfloat16Unet, CompiledTrunk, accelerate, suitable_threads
+from dexpie_training.acceleration import FastPixels, FastTrunk, accelerate, suitable_threads
 from dexpie_training.actor_presets import actor_preset
-from dexpie_training.compiled import CompiledModule
+from dexpie_training.compiled import CapturedModule, CompiledModule, HalfModule
 from dexpie_training.models.actor import Actor
 from dexpie_training.models.encoders import StateEncoder
 from dexpie_training.models.unet1d import ConditionalUnet1d
@@ -34,7 +36,7 @@ def policy() -> LoadedPolicy:
 MASK = torch.arange(24)[None] < 4
 
 
-def predicted(unet: ConditionalUnet1d | Bfloat16Unet, seed: int = 0) -> torch.Tensor:
+def predicted(unet: ConditionalUnet1d, seed: int = 0) -> torch.Tensor:
     """What is predicted for a chunk with a prefix of four steps, twice over a chunk with one condition."""
     generator = torch.Generator().manual_seed(seed)
     x, condition = (torch.randn(shape, generator=generator) for shape in ((1, 24, 15), (1, DIM)))
@@ -43,25 +45,32 @@ def predicted(unet: ConditionalUnet1d | Bfloat16Unet, seed: int = 0) -> torch.Te
         return torch.cat([unet.denoise(x, torch.tensor([step]), known, MASK) for step in (25, 5)])
 
 
-def off(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a - b).norm() / a.norm())
+WAYS = {
+    "bfloat16": (HalfModule, 0.03),
+    "compiled": (lambda module: CompiledModule(module, half=False), 1e-5),
+    "compiled in bfloat16": (lambda module: CompiledModule(module, half=True), 0.03),
+}
 
 
-def test_bfloat16_predicts_the_same_but_for_rounding():
-    exact, fast = policy().actor.unet, Bfloat16Unet(policy().actor.unet)
-    assert fast.network.trunk.head[1].weight.dtype == torch.bfloat16
-    a, b = predicted(exact), predicted(fast)
-    assert b.dtype == torch.float32
-    assert 0.0 < off(a, b) < 0.03
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_compiled_it_predicts_the_same_but_for_rounding(half: bool):
+@pytest.mark.parametrize("way", list(WAYS))
+def test_every_way_predicts_the_same_but_for_rounding(way: str):
+    wrap, bound = WAYS[way]
     exact, fast = policy().actor.unet, policy().actor.unet
-    fast.trunk, bound = CompiledTrunk(fast.trunk, half), 0.03 if half else 1e-5
+    fast.trunk = FastTrunk(fast.trunk, wrap)
     fast.modulator.tabulate(50)
-    for seed in (0, 1):  # another input, through what was compiled for the first
-        assert off(predicted(exact, seed), predicted(fast, seed)) < bound
+    for seed in (0, 1):  # another input, through what was made ready for the first
+        a, b = predicted(exact, seed), predicted(fast, seed)
+        assert b.dtype == torch.float32
+        assert 0.0 < float((a - b).norm() / a.norm()) < bound
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a GPU")
+def test_captured_it_predicts_the_same_but_for_rounding():
+    module, x = torch.nn.Linear(4, 4).cuda(), torch.randn(2, 4, device="cuda")
+    captured = CapturedModule(module)
+    with torch.inference_mode():
+        for given in (x, x + 1.0):
+            torch.testing.assert_close(captured(given), module(given))
 
 
 def test_compiled_results_are_kept_apart():
@@ -84,9 +93,20 @@ def test_compiling_loads_nothing_that_reports_to_its_maker():
 
 def test_a_sampled_chunk_is_the_same_compiled():
     exact, fast = policy(), policy()
-    assert accelerate(fast.actor) == "compiled" and isinstance(fast.actor.unet.trunk, CompiledTrunk)
+    assert accelerate(fast.actor) == "compiled" and isinstance(fast.actor.unet.trunk, FastTrunk)
     prefix = np.tile(pack(np.eye(4), np.full(6, 0.5)), (3, 1))
     np.testing.assert_allclose(fast.infer(SEEN, prefix), exact.infer(SEEN, prefix), atol=1e-4)
+
+
+def test_pictures_are_seen_the_same_compiled():
+    torch.manual_seed(0)
+    encoder = replace(CONFIG.encoder, kind="resnet18", cameras=CAMERAS, image_size_px=64)
+    exact = Actor(replace(CONFIG, encoder=encoder)).eval().encoder
+    seen = torch.randint(0, 256, (2 * len(CAMERAS), 64, 64, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = exact.pixels(seen)
+        found = FastPixels(exact.pixels, WAYS["compiled"][0])(seen)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -97,7 +117,8 @@ def test_without_the_engine_an_actor_is_brought_to_bfloat16_where_that_is_faster
     monkeypatch.setattr(acceleration, "computes_in_bfloat16", lambda device: half)
     loaded = policy()
     assert accelerate(loaded.actor) == ("bfloat16" if half else "as it is")
-    assert isinstance(loaded.actor.unet, Bfloat16Unet) is half
+    dtypes = {parameter.dtype for parameter in loaded.actor.unet.trunk.parameters()}
+    assert dtypes == {torch.bfloat16 if half else torch.float32}
 
 
 def test_a_large_network_is_given_all_cores_and_a_small_one_a_thread():
