@@ -95,6 +95,8 @@ COMMANDS: tuple[CommandEntry, ...] = (
            "compare collection from all stages with collection from the start (Figure 8)"),
     _entry("experiment ablation", "dexpie.commands.experiment", "AblationOptions", "run_ablation",
            "compare settings of the method with the default, one at a time"),
+    _entry("experiment pool", "dexpie.commands.experiment", "PoolOptions", "run_pool",
+           "put training seeds that were run apart into one table"),
     _entry("demo", "dexpie.commands.demo", "DemoOptions", "run_demo",
            "go the whole way once: demonstrate, train, evaluate, drive the cell under ROS"),
 )  # fmt: skip

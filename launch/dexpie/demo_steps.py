@@ -37,7 +37,15 @@ class Demo:
     def experiment(self) -> Experiment:
         """Demonstrations, cloning, rollouts, critic, labels, the improved policy and both evaluations."""
         sizes = budget("smoke", TASK) if self.fast else DEMO
-        return Experiment("improvement", TASK, sizes, 1, first_seed=self.seed, methods=METHODS)
+        return Experiment(
+            "improvement",
+            TASK,
+            sizes,
+            1,
+            first_seed=self.seed,
+            demonstrations_seed=self.seed,
+            methods=METHODS,
+        )
 
     @property
     def folder(self) -> Path:

@@ -39,7 +39,7 @@ def test_demos_of_other_seeds_share_no_step_and_the_fast_one_is_the_smoke_of_the
     assert not first & second
     fast = Demo(Path("out"), 0, fast=True).experiment
     assert found(fast) < found(Experiment("improvement", "bottle", fast.budget, 1))
-    with pytest.raises(UsageError, match="--seed 41: must be 0 to 40"):
+    with pytest.raises(UsageError, match="seed 41: must be 0 to 40"):
         _ = Demo(Path("out"), 41, fast=False).experiment
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
 
 from dexpie.experiments.ablation import Ablation
 from dexpie.experiments.budgets import BudgetName, budget
@@ -29,6 +33,8 @@ class ExperimentOptions:
     """Sizes: smoke (says nothing), cpu (the paper's data, a small policy) or full (a larger policy)."""
     seeds: int = 3
     """Training seeds; each has its own policy, rollouts and critic."""
+    first_seed: int = 0
+    """The first of the training seeds: several machines can share the work, see `dexpie experiment pool`."""
     workers: int = 2
     """Steps at once, one processor core each."""
     plan: bool = False
@@ -51,6 +57,16 @@ class AsyncOptions(ExperimentOptions):
 @dataclass(frozen=True)
 class StagedOptions(ExperimentOptions):
     """Figure 8: rollouts from all stages of the task against rollouts from its initial states alone."""
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """One table out of the results of an experiment whose training seeds were run apart (--first-seed)."""
+
+    results: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS.JSON...")]
+    """Files that the experiments wrote."""
+    out: Path
+    """File of the results together."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,26 @@ def run_ablation(options: AblationOptions) -> None:
     _run("ablation", options)
 
 
+def run_pool(options: PoolOptions) -> None:
+    """Training seeds that were run apart as one."""
+    from dexpie.experiments.pooling import pooled
+    from dexpie_training.serial import write_json
+
+    if options.out.exists():
+        raise UsageError(f"--out {options.out}: exists already; choose another file")
+    found = pooled({str(file): _read(file) for file in options.results})
+    write_json(options.out, found)
+    print(f"{results_text(found)}\nresults: {options.out}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be read as results of `dexpie experiment` ({error})") from None
+    return content if isinstance(content, dict) else {}
+
+
 def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) -> None:
     from dexpie.report.experiment import experiment_page
     from dexpie.report.page import write_page
@@ -89,8 +125,9 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
         if value < 1:
             raise UsageError(f"--{field} {value}: must be 1 or more")
     experiment = (Ablation if name == "ablation" else Experiment)(
-        name, options.task, budget(options.budget, options.task), options.seeds, iterations
-    )
+        name, options.task, budget(options.budget, options.task), options.seeds, iterations,
+        first_seed=options.first_seed,
+    )  # fmt: skip
     version = code_version()
     runner = Runner(options.out, experiment.steps(), version, options.workers)
     print(_plan_text(runner))
@@ -99,7 +136,8 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
     began_s, made = time.monotonic(), runner.done()
     runner.run()
     found = results(experiment, runner.places, version)
-    folder = options.out / f"{name}-{options.task}-{options.budget}"
+    part = f"-from-{options.first_seed}" if options.first_seed else ""
+    folder = options.out / f"{name}-{options.task}-{options.budget}{part}"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RESULTS_FILE, found)
     text = results_text(found)
@@ -112,6 +150,7 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
 def _again(name: ExperimentName, options: ExperimentOptions, iterations: int) -> str:
     """The command line that the options came from."""
     more = ("--iterations", str(iterations)) if iterations > 1 else ()
+    more += ("--first-seed", str(options.first_seed)) if options.first_seed else ()
     return "./dexpie " + shlex.join(
         (
             "experiment", name, "--task", options.task, "--out", str(options.out), "--budget", options.budget,

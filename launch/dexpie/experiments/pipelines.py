@@ -15,7 +15,7 @@ ExperimentName = Literal["improvement", "async", "staged", "ablation"]
 METHODS: Final = ("bc", "hg-dagger", "recap", "dexpie")
 FIRST_ROLLOUT_SEED, SEEDS_A_REPLICATE = 1000, 200
 DEMONSTRATIONS_A_SEED = 20
-LARGEST_FIRST_SEED = 40  # demonstrations below 1000, rollouts below 10 000, evaluations from there
+LARGEST_SEED = 40  # demonstrations below 1000, rollouts below 10 000, evaluations from there
 ACTOR_THREADS: Final = "1"  # tiny, batches of 64: 12 steps/s with one, 8 with two
 LABELS: Final = {"recap": "binary", "dexpie": "continuous"}
 
@@ -24,7 +24,8 @@ LABELS: Final = {"recap": "binary", "dexpie": "continuous"}
 class Experiment:
     """What is compared: names of arms, and the steps that lead to a report of each.
 
-    first_seed: of the training seeds, which count up from it; it moves demonstrations and rollouts too.
+    first_seed: of the training seeds, which count up from it. demonstrations_seed: which demonstrations; the
+    same for all training seeds.
     methods: of the improvement, the reference first.
     """
 
@@ -34,11 +35,13 @@ class Experiment:
     seeds: int
     iterations: int = 1
     first_seed: int = 0
+    demonstrations_seed: int = 0
     methods: tuple[str, ...] = METHODS
 
     def __post_init__(self) -> None:
-        if not 0 <= self.first_seed <= LARGEST_FIRST_SEED:
-            raise UsageError(f"--seed {self.first_seed}: must be 0 to {LARGEST_FIRST_SEED}")
+        for seed in (self.demonstrations_seed, *self.replicates):
+            if not 0 <= seed <= LARGEST_SEED:
+                raise UsageError(f"seed {seed}: must be 0 to {LARGEST_SEED}")
 
     @property
     def replicates(self) -> range:
@@ -105,7 +108,7 @@ class Experiment:
 
     def _demonstrations(self) -> Step:
         count = self.budget.demonstrations
-        arguments = self._collect(count, DEMONSTRATIONS_A_SEED * self.first_seed)
+        arguments = self._collect(count, DEMONSTRATIONS_A_SEED * self.demonstrations_seed)
         return Step("demonstrations", arguments, estimate_s=1.5 * count)
 
     def _rollouts(self, name: str, driver: str, seed: int, suffix: str, arm: str | None) -> Step:

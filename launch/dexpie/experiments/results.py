@@ -10,7 +10,7 @@ from dexpie.table import table
 from dexpie_training.evaluate import EvaluationReport, read_report
 from dexpie_training.proportions import PairedCounts, wilson_interval
 
-FORMAT, VERSION = "dexpie-experiment", 2
+FORMAT, VERSION = "dexpie-experiment", 3
 RATE_HEADER = ("arm", "successes", "rate", "95 % interval", "by seed")
 DIFFERENCE_HEADER = ("difference", "points", "95 % interval", "p exact")
 
@@ -25,7 +25,7 @@ def results(experiment: Experiment, places: Mapping[str, str], code_version: str
         "task": experiment.task,
         "seeds": list(experiment.replicates),
         "budget": asdict(experiment.budget),
-        "code_version": code_version,
+        "code_versions": [code_version],
         "steps": dict(places),
         "arms": {arm: _rate(reports) for arm, reports in arms.items()},
         "differences": [
@@ -41,14 +41,18 @@ def _reports(experiment: Experiment, arm: str, places: Mapping[str, str]) -> lis
 
 
 def _rate(reports: list[EvaluationReport]) -> dict[str, Any]:
-    trials = sum(len(report.results) for report in reports)
-    successes = sum(report.successes for report in reports)
+    return rate(sum(len(report.results) for report in reports), [report.successes for report in reports])
+
+
+def rate(trials: int, by_seed: list[int]) -> dict[str, Any]:
+    """What is said of an arm that had so many trials in all and so many successes with each training seed."""
+    successes = sum(by_seed)
     return {
         "successes": successes,
         "trials": trials,
         "rate": successes / trials,
         "interval": list(wilson_interval(successes, trials)),
-        "by_seed": [report.successes for report in reports],
+        "by_seed": by_seed,
     }
 
 
@@ -57,10 +61,15 @@ def _difference(
 ) -> dict[str, Any]:
     """Pairs are trials of the same training seed and initial state."""
     outcomes = [[r.success for report in side for r in report.results] for side in (first, second)]
-    counts = PairedCounts.of(*outcomes)
+    return difference(arm, other, PairedCounts.of(*outcomes))
+
+
+def difference(arm: str, other: str, counts: PairedCounts) -> dict[str, Any]:
+    """What is said of two arms."""
     return {
         "arm": arm,
         "other": other,
+        "pairs": asdict(counts),
         "points": 100.0 * counts.difference,
         "interval": [100.0 * x for x in counts.interval],
         "p_value": counts.p_value,
