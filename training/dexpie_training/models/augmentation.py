@@ -10,8 +10,8 @@ from torch.nn import functional
 from dexpie_training.config import AugmentationConfig
 
 LUMA: Final = (0.299, 0.587, 0.114)  # ITU-R BT.601
-# Rows: luma and the two differences of colour in which hue is an angle (YIQ, FCC 1953).
 DRAWS: Final = 7  # of a picture: turn, two shifts, brightness, contrast, saturation, hue
+# Rows: luma and the two differences of colour in which hue is an angle (YIQ, FCC 1953).
 YIQ: Final = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
