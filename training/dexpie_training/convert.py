@@ -19,13 +19,14 @@ from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training import schema
 from dexpie_training.alignment import ALIGNMENT_RULE, ERROR_BIN_MS, AlignmentConfig
 from dexpie_training.bag_episodes import find_bags
-from dexpie_training.convert_bag import BagTask, Part, read_part
+from dexpie_training.convert_bag import BagTask
 from dexpie_training.curation_join import Curator
 from dexpie_training.curation_log import find_edits
 from dexpie_training.dataset_writer import DatasetWriter, restore_replaced
 from dexpie_training.engines import EngineName, run_tasks
 from dexpie_training.images import IMAGE_RULE
 from dexpie_training.joining import Joined, KnownPart, join, known_parts
+from dexpie_training.parts import Part, read_part
 from dexpie_training.recorded_topics import parse_remap
 
 
@@ -129,7 +130,7 @@ def _convert(options: ConvertOptions, progress: Progress | None) -> ConvertRepor
             for bag in bags
         ]  # fmt: skip
         parts = _convert_all(options, tasks, jobs, progress)
-        with DatasetWriter(options.out, replaces=bool(old)) as writer:
+        with DatasetWriter(options.out, replaces=bool(old), store=folder) as writer:
             joined = join(parts, old, writer, curator)
             if not joined.report:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -185,6 +186,9 @@ def _parts_folder(out: Path) -> Iterator[Path]:
     try:
         for leftover in folder.glob(".*.partial-*"):
             shutil.rmtree(leftover, ignore_errors=True)
+        for frames in folder.glob(schema.frames_file("*")):
+            if frames.stat().st_nlink > 1:  # a dataset has them too, and must not change with them
+                frames.unlink()
         yield folder
     finally:
         os.close(lock)

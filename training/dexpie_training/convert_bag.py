@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,27 @@ from dexpie_training.bag_episodes import BagEpisode, episodes_of
 from dexpie_training.dataset_writer import DatasetWriter
 from dexpie_training.episode_account import columns_of, fault_of, left_out_text, report_of, skip_reason
 from dexpie_training.hashing import files_hash
-from dexpie_training.pictures import Fault, fault_runs, frozen_runs, keep_rows, write_frames
+from dexpie_training.npy_appender import keep_rows
+from dexpie_training.parts import (
+    PART_FILE,
+    ROWS_FOLDER,
+    BagRecord,
+    Stored,
+    finished,
+    forget_behind,
+)
+from dexpie_training.pictures import Fault, fault_runs, frozen_runs, write_frames
 
-PART_FILE: Final = "part.json"
-ROWS_FOLDER: Final = "rows"
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class BagTask:
-    """What a worker needs to convert one bag. Bags whose SHA-256 is in `known` are not read."""
+    """What a worker needs to convert one bag. Bags whose SHA-256 is in `known` are not read.
+
+    behind: so many rows of pictures are in the store already (frames/ in the folder of parts), and those of
+    this bag go there, behind them, where the dataset is to have them; None: into the part.
+    """
 
     bag: str
     parts: str
@@ -44,36 +55,11 @@ class BagTask:
     settings_sha256: str
     known: frozenset[str] = frozenset()
     threads: int = 1
-
-
-@dataclass
-class BagRecord:
-    """What dataset.json keeps of a bag: enough to take its rows over into another dataset."""
-
-    name: str
-    path: str
-    bytes: int
-    sha256: str
-    episodes: int = 0
-    """episodes of it in the dataset"""
-    left_out: list[dict[str, str]] = field(default_factory=list)
-    """episode_id, reason and detail of those that are not"""
-    damage: list[str] = field(default_factory=list)
-    """what is broken in it: bag, topic and time, one line each"""
-    remarks: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A finished part on disk, or a bag whose rows are had already (`folder` None)."""
-
-    record: BagRecord
-    folder: Path | None
-    reused: bool = False
+    behind: int | None = None
 
 
 def convert_bag(task: BagTask, progress: Progress = lambda count: None) -> str:
-    """Convert a bag unless its part is there or known; returns the JSON of `read_part`.
+    """Convert a bag unless its part is there or known; returns the JSON of `parts.read_part`.
 
     The part appears whole or not at all. Faults of the bag are in its record; raises on those of the disk.
     """
@@ -82,28 +68,24 @@ def convert_bag(task: BagTask, progress: Progress = lambda count: None) -> str:
     if record.sha256 in task.known:
         return json.dumps({"record": asdict(record), "folder": None, "reused": True})
     folder = Path(task.parts) / f"{record.sha256[:24]}-{task.settings_sha256[:8]}"
-    answer = {"folder": str(folder), "reused": (folder / PART_FILE).is_file()}
-    if answer["reused"]:
-        stored = json.loads((folder / PART_FILE).read_text())["record"]
-        return json.dumps({**answer, "record": {**stored, "name": bag.name, "path": str(bag)}})
+    found = finished(folder, task.behind)
+    if found is not None:
+        renamed = {**found["record"], "name": bag.name, "path": str(bag)}
+        return json.dumps({**found, "record": renamed, "folder": str(folder), "reused": True})
+    if task.behind is not None:
+        forget_behind(folder.parent, task.behind)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _Part(task, record, partial, progress).make()
-        (partial / PART_FILE).write_text(json.dumps({"record": asdict(record)}))
+        stored = _Part(task, record, partial, progress).make()
+        told = {"record": asdict(record), "stored": None if stored is None else asdict(stored)}
+        (partial / PART_FILE).write_text(json.dumps(told))
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return json.dumps({**answer, "record": asdict(record)})
-
-
-def read_part(answer: str) -> Part:
-    """What `convert_bag` has answered."""
-    told = json.loads(answer)
-    folder = None if told["folder"] is None else Path(told["folder"])
-    return Part(BagRecord(**told["record"]), folder, told["reused"])
+    return json.dumps({**told, "folder": str(folder), "reused": False})
 
 
 def bag_hash(bag: Path) -> tuple[int, str]:
@@ -130,17 +112,18 @@ class _Part:
         self._taken: list[_Taken] = []
         self._state_names: tuple[str, ...] = ()
 
-    def make(self) -> None:
-        """Numbers first, then the pictures that their rows want."""
+    def make(self) -> Stored | None:
+        """Numbers first, then the pictures that their rows want; where those lie, if not in the part."""
         try:
             with BagReader(self._bag, torn=True) as reader:
                 self._read_numbers(reader)
                 if self._taken:
                     with DatasetWriter(self._folder / ROWS_FOLDER) as writer:
-                        self._write(reader, writer)
+                        return self._write(reader, writer)
         except DexpieError as error:
             self._record.damage.append(str(error))
             self._record.episodes = 0
+        return None
 
     def _read_numbers(self, reader: BagReader) -> None:
         found = False
@@ -211,27 +194,31 @@ class _Part:
         if rows.left_out:
             self._record.remarks.append(f"{episode.where}: {left_out_text(rows)}")
 
-    def _write(self, reader: BagReader, writer: DatasetWriter) -> None:
-        cameras = list(self._taken[0].rows.images)
+    def _write(self, reader: BagReader, writer: DatasetWriter) -> Stored | None:
+        cameras, first = list(self._taken[0].rows.images), self._task.behind
         if cameras:
-            self._write_frames(reader, writer.folder, cameras)
+            folder = writer.folder if first is None else Path(self._task.parts)
+            self._write_frames(reader, folder, cameras)
         for taken in self._taken:
             writer.append(taken.columns, taken.rows, {})
         self._record.episodes = len(self._taken)
         if not self._taken:
-            return
+            return None
+        stored = None if first is None or not cameras else Stored(tuple(cameras), first, first + writer.rows)
         meta = {
             "task": "",
             "rate_hz": self._task.alignment.rate_hz,
-            "cameras": cameras,
+            "cameras": [] if stored else cameras,
             "state_names": list(self._state_names if self._taken[0].rows.state is not None else ()),
             "report": [taken.report for taken in self._taken],
         }
         writer.finish(meta, checksum=False)
+        return stored
 
     def _write_frames(self, reader: BagReader, folder: Path, cameras: list[str]) -> None:
         wanted = {c: np.concatenate([taken.rows.images[c] for taken in self._taken]) for c in cameras}
-        told = write_frames(reader, self._task.remap, wanted, folder, self._task.threads, self._progress)
+        task, behind = self._task, self._task.behind or 0
+        told = write_frames(reader, task.remap, wanted, folder, task.threads, self._progress, behind)
         keep = np.ones(len(wanted[cameras[0]]), dtype=bool)
         first, kept_episodes = 0, []
         for taken in self._taken:
@@ -246,7 +233,7 @@ class _Part:
                 kept_episodes.append(replace(taken, rows=taken.rows.picked(keep[span])))
         if not keep.all():
             for camera in cameras:
-                keep_rows(folder / schema.frames_file(camera), keep)
+                keep_rows(folder / schema.frames_file(camera), keep, behind)
         self._taken = kept_episodes
 
     def _check_pictures(

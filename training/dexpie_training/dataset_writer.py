@@ -13,110 +13,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dexpie_bags.crc import crc32
 from dexpie_core.errors import UsageError
 from dexpie_training import schema
 from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.dataset import Dataset
 from dexpie_training.dataset_check import check_whole
-from dexpie_training.hashing import content_hash, read_whole, rows_digest
+from dexpie_training.hashing import content_hash
+from dexpie_training.npy_appender import NpyAppender as NpyAppender
 
 ROW_GROUP: Final = 1024
 """Rows of a group of steps.parquet; what waits for being written is never more than that and an episode."""
 
 
-class NpyAppender:
-    """A .npy file that grows: rows of one shape and type, memory-mappable once closed.
-
-    checked: the CRC-32 of each row that is appended is noted on its way to the file, for `digest`.
-    """
-
-    _HEADER_BYTES = 128
-
-    def __init__(
-        self, file: Path, row_shape: tuple[int, ...], dtype: type[np.generic], checked: bool = False
-    ) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._row_shape, self._dtype, self.rows = row_shape, np.dtype(dtype), 0
-        self._row_bytes = int(np.prod(row_shape)) * self._dtype.itemsize
-        self._handle = file.open("wb")
-        self._handle.write(bytes(self._HEADER_BYTES))
-        self._crcs = bytearray() if checked else None
-
-    def append(self, rows: NDArray[Any]) -> None:
-        """Add rows (n, *row_shape)."""
-        if rows.shape[1:] != self._row_shape:
-            raise ValueError(f"rows have shape {rows.shape[1:]}, the file {self._row_shape}")
-        whole = np.ascontiguousarray(rows, dtype=self._dtype)
-        for row in whole:
-            self._note(row.data)
-        self._handle.write(whole.data)
-        self.rows += len(rows)
-
-    def reserve(self, rows: int) -> None:
-        """Make room for rows that `put` fills in, in any order; those that it does not are zero."""
-        self._handle.flush()
-        self.rows = rows
-        os.ftruncate(self._handle.fileno(), self._HEADER_BYTES + rows * self._row_bytes)
-
-    def put(self, row: int, values: NDArray[Any]) -> None:
-        """Fill one reserved row in; any thread."""
-        if values.shape != self._row_shape or values.dtype != self._dtype or not 0 <= row < self.rows:
-            raise ValueError(f"no row {row} of {values.dtype} {values.shape} in {self._row_shape}")
-        data, offset = np.ascontiguousarray(values).data.cast("B"), row * self._row_bytes
-        while data:
-            written = os.pwrite(self._handle.fileno(), data, self._HEADER_BYTES + offset)
-            data, offset = data[written:], offset + written
-
-    def append_from(self, source: np.memmap[Any, np.dtype[Any]], rows: slice) -> None:
-        """Add rows of another .npy file; ValueError where their shape or type differ."""
-        if source.shape[1:] != self._row_shape or source.dtype != self._dtype:
-            raise ValueError(f"rows are {source.dtype} {source.shape[1:]}, the file's {self._row_shape}")
-        row = memoryview(bytearray(self._row_bytes))
-        with Path(str(source.filename)).open("rb", buffering=0) as handle:
-            handle.seek(source.offset + rows.start * self._row_bytes)
-            for _ in range(rows.start, rows.stop):
-                read_whole(handle, row)
-                self._note(row)
-                self._handle.write(row)
-        self.rows += rows.stop - rows.start
-
-    def _note(self, row: memoryview) -> None:
-        if self._crcs is not None:
-            self._crcs += crc32(row).to_bytes(4, "little")
-
-    @property
-    def digest(self) -> bytes:
-        """As `rows_digest` of the file, without reading it; of a checked one that was appended to."""
-        assert self._crcs is not None and len(self._crcs) == 4 * self.rows
-        return rows_digest((self.rows, *self._row_shape), self._dtype, self._crcs)
-
-    def close(self) -> None:
-        """Write the header, whose length was reserved, and close."""
-        description = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self.rows, *self._row_shape),
-        }
-        text = repr(description).encode("latin1")
-        magic = np.lib.format.magic(1, 0)
-        length = self._HEADER_BYTES - len(magic) - 2
-        self._handle.seek(0)
-        self._handle.write(magic + length.to_bytes(2, "little") + text.ljust(length - 1) + b"\n")
-        self._handle.close()
-
-
 class DatasetWriter:
     """Context manager: `append` episodes, then `finish`; without `finish` nothing is left behind.
 
-    `replaces`: the dataset that lies at `out` gives way to the new one once that is whole.
+    replaces: the dataset that lies at `out` gives way to the new one once that is whole.
+    store: folder with frames/ as of a dataset; of rows that lie in there in the order of their episodes
+    nothing is copied.
     """
 
-    def __init__(self, out: Path, *, replaces: bool = False) -> None:
+    def __init__(self, out: Path, *, replaces: bool = False, store: Path | None = None) -> None:
         restore_replaced(out)
         if out.exists() and not replaces:
             raise UsageError(f"--out {out} exists already; choose another folder or remove it")
-        self._out = out
+        self._out, self._store = out, store
         self._folder = out.parent / f".{out.name}.partial-{os.getpid()}"
         self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in schema.STEPS_SCHEMA.names}
         self._pending_rows = 0
@@ -207,7 +128,8 @@ class DatasetWriter:
     def _file(self, name: str, row_shape: tuple[int, ...], dtype: type[np.generic]) -> NpyAppender:
         if name not in self._files:
             checked = name.startswith(schema.FRAMES_FOLDER)
-            self._files[name] = NpyAppender(self._folder / name, row_shape, dtype, checked)
+            store = None if self._store is None or not checked else self._store / name
+            self._files[name] = NpyAppender(self._folder / name, row_shape, dtype, checked, store)
         return self._files[name]
 
     def finish(self, meta: dict[str, Any], *, checksum: bool = True) -> Path:

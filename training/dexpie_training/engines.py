@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
 
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training.convert_bag import BagTask, convert_bag
+from dexpie_training.parts import read_part
 
 EngineName = Literal["processes", "ray", "dask"]
 Tick = Callable[[int], None]
@@ -35,8 +36,13 @@ def run_tasks(
 
 
 def _serial(tasks: Sequence[BagTask], tick: Tick) -> Iterator[tuple[int, str]]:
+    behind = None if any(task.known for task in tasks) else 0
     for position, task in enumerate(tasks):
-        yield position, convert_bag(task, tick)
+        answer = convert_bag(replace(task, behind=behind), tick)
+        stored = read_part(answer).stored
+        if stored is not None:
+            behind = max(behind or 0, stored.end)
+        yield position, answer
 
 
 class _Cancelled(Exception):

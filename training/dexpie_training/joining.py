@@ -5,12 +5,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dexpie_core.errors import UsageError
 from dexpie_training import schema
-from dexpie_training.convert_bag import ROWS_FOLDER, BagRecord, Part
 from dexpie_training.curation_join import Curator
 from dexpie_training.dataset import Dataset
 from dexpie_training.dataset_writer import DatasetWriter
+from dexpie_training.npy_appender import stored_rows
+from dexpie_training.parts import ROWS_FOLDER, BagRecord, Part, Stored
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class _Joining:
         """Take a bag's episodes from its part."""
         assert part.folder is not None
         has_rows = part.record.episodes > 0
-        self._add(part.record, Dataset.open(part.folder / ROWS_FOLDER) if has_rows else None, 0, True)
+        self._add(part.record, _rows_of(part.folder, part.stored) if has_rows else None, 0, True)
 
     def _add(self, record: BagRecord, dataset: Dataset | None, first: int, edited: bool) -> None:
         record = replace(record, left_out=list(record.left_out), damage=list(record.damage))
@@ -160,3 +164,15 @@ class _Joining:
         joined.tasks.add(episode["task"])
         joined.cameras, joined.state_names = self._layout
         return True
+
+
+def _rows_of(folder: Path, stored: Stored | None) -> Dataset:
+    """The rows of a part, with its frames wherever they lie."""
+    dataset = Dataset.open(folder / ROWS_FOLDER)
+    if stored is None:
+        return dataset
+    frames: dict[str, NDArray[np.uint8]] = {
+        camera: stored_rows(folder.parent / schema.frames_file(camera), stored.first, len(dataset))
+        for camera in stored.cameras
+    }
+    return replace(dataset, frames=frames, meta={**dataset.meta, "cameras": list(stored.cameras)})

@@ -1,6 +1,5 @@
 """Pictures of a bag into the frames of a dataset: decoded once, written where they belong."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from dexpie_bags import BagReader
 from dexpie_core.errors import DexpieError
 from dexpie_training import images, schema
-from dexpie_training.dataset_writer import NpyAppender
+from dexpie_training.npy_appender import NpyRows
 from dexpie_training.recorded_topics import IMAGE_STREAMS, JPEG_TYPE, streams_of
 
 Ints = NDArray[np.int64]
@@ -53,13 +52,14 @@ def write_frames(
     folder: Path,
     threads: int,
     seen: Callable[[int], None],
+    behind: int = 0,
 ) -> FrameReport:
-    """Decode the wanted pictures of a bag into FOLDER/frames/<camera>.npy.
+    """Decode the wanted pictures of a bag into FOLDER/frames/<camera>.npy, behind so many rows of other bags.
 
     wanted: camera -> number of the picture in its topic, by row (rows,). seen: told the bytes of each message
     that was read. Memory does not depend on the length of the bag. Raises DexpieError.
     """
-    files = {camera: _FrameFile(folder, camera, numbers) for camera, numbers in wanted.items()}
+    files = {camera: _FrameFile(folder, camera, numbers, behind) for camera, numbers in wanted.items()}
     with ThreadPoolExecutor(threads) as pool:
         under_way: deque[Future[None]] = deque()
         for file, rows, message, compressed in _wanted_messages(reader, remap, files, seen):
@@ -110,7 +110,7 @@ def _wanted_messages(
 class _FrameFile:
     """Frames of one camera: asked for in the order of the recording, written in any order."""
 
-    def __init__(self, folder: Path, camera: str, numbers: Ints) -> None:
+    def __init__(self, folder: Path, camera: str, numbers: Ints, behind: int) -> None:
         self._camera = camera
         self._order: list[int] = np.argsort(numbers, kind="stable").tolist()
         self._numbers: list[int] = numbers[self._order].tolist()
@@ -120,8 +120,8 @@ class _FrameFile:
         self._last_bytes = memoryview(b"")
         self._picture = 0
         self.pictures = np.zeros(len(numbers), dtype=np.int64)
-        self._writer = NpyAppender(folder / schema.frames_file(camera), FRAME_SHAPE, np.uint8)
-        self._writer.reserve(len(numbers))
+        file = folder / schema.frames_file(camera)
+        self._writer = NpyRows(file, len(numbers), FRAME_SHAPE, np.uint8, behind)
 
     @property
     def is_complete(self) -> bool:
@@ -196,16 +196,3 @@ def fault_runs(faults: Sequence[Fault]) -> list[tuple[slice, str, str]]:
         else:
             runs.append((slice(row, row + 1), camera, why))
     return runs
-
-
-def keep_rows(file: Path, keep: NDArray[np.bool_]) -> None:
-    """Remove rows of a .npy file in place, frame by frame."""
-    kept = np.flatnonzero(keep)
-    array = np.load(file, mmap_mode="r", allow_pickle=False)
-    partial = file.with_suffix(".kept")
-    writer = NpyAppender(partial, array.shape[1:], array.dtype.type)
-    for run in np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1):
-        if len(run):
-            writer.append_from(array, slice(int(run[0]), int(run[-1]) + 1))
-    writer.close()
-    os.replace(partial, file)

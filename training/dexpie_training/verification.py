@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from dexpie_core.errors import DexpieError
 from dexpie_training import schema
 from dexpie_training.alignment import AlignmentConfig
-from dexpie_training.convert_bag import BagTask, convert_bag, read_part
+from dexpie_training.convert_bag import BagTask, convert_bag
 from dexpie_training.dataset import Dataset
 from dexpie_training.feature_files import features_faults
 from dexpie_training.hashing import content_hash
+from dexpie_training.parts import read_part
 
 BLOCK_ROWS = 64
 

@@ -18,8 +18,9 @@ from dexpie_core.errors import DexpieError
 from dexpie_training.alignment import AlignmentConfig
 from dexpie_training.bag_episodes import read_episodes
 from dexpie_training.convert import ConvertOptions, ConvertReport, run_convert
-from dexpie_training.convert_bag import BagTask, convert_bag, read_part
+from dexpie_training.convert_bag import BagTask, convert_bag
 from dexpie_training.dataset import Dataset
+from dexpie_training.parts import read_part
 from dexpie_training.pictures import frozen_runs
 
 FRONT = topics.compressed_image("front")
