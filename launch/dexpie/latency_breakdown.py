@@ -101,9 +101,9 @@ def read_times(bag: Path) -> tuple[list[ChunkTimes], dict[str, list[int]]]:
                 streams_ns.setdefault(observed[record.topic], []).append(stamp_ns)
             elif record.topic == topics.POLICY_REQUEST.name:
                 requests[int(message.sequence)] = (messages.time_ns(message.observation_time), stamp_ns)
-            elif record.topic == topics.POLICY_CHUNK.name:
+            elif record.topic == topics.POLICY_CHUNK.name and message.poses:
                 answers[int(message.sequence)] = (stamp_ns, round(1e9 * message.inference_s))
-            elif message.chunk_step >= 0:
+            elif record.topic == topics.EXECUTED_ACTION.name and message.chunk_step >= 0:
                 executed.setdefault(int(message.chunk_sequence), stamp_ns)
     whole = sorted(requests.keys() & answers.keys() & executed.keys())
     chunks = [ChunkTimes(*requests[k], *answers[k], executed[k]) for k in whole]

@@ -40,7 +40,7 @@ def loop_timing(bags: list[Path]) -> LoopTiming:
             for record in reader.messages(wanted):
                 message = record.message
                 if record.topic == POLICY_CHUNK.name:
-                    inference.append(1e3 * message.inference_s)
+                    inference += [1e3 * message.inference_s] if message.poses else []
                     continue
                 stamps_ns.append(messages.stamp_ns(message))
                 starved += bool(message.starved)

@@ -71,12 +71,24 @@ class PrefixRequest:
 
 @dataclass(frozen=True)
 class Chunk:
-    """An answer to a request: absolute targets (H, 15); targets[k] is meant for tick + k."""
+    """An answer to a request: absolute targets (H, 15); targets[k] is meant for tick + k.
+
+    No targets (0, 15) decline the request: the policy has no observation of that time, ask it again.
+    """
 
     epoch: int
     sequence: int
     tick: int
     targets: Array
+
+    @classmethod
+    def declining(cls, request: PrefixRequest) -> "Chunk":
+        """No targets for this request."""
+        return cls(request.epoch, request.sequence, request.tick, np.zeros((0, ACTION_DIM)))
+
+    @property
+    def declines(self) -> bool:
+        return not len(self.targets)
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,7 @@ class ChunkSchedule:
             "starved_ticks": 0,
             "stale_chunks": 0,
             "refused_chunks": 0,
+            "declined_requests": 0,
             "request_timeouts": 0,
         }
         self._sequence = 0
@@ -146,6 +159,9 @@ class ChunkSchedule:
             return self._refuse("stale_chunks", f"chunk {chunk.sequence} answers no open request")
         if chunk.tick != pending.request.tick:
             return self._refuse("refused_chunks", f"chunk of tick {chunk.tick}, asked {pending.request.tick}")
+        if chunk.declines:
+            self._pending = None
+            return self._refuse("declined_requests", f"the policy declined request {chunk.sequence}")
         targets = np.asarray(chunk.targets, dtype=np.float64)
         if targets.shape != (self.config.horizon, ACTION_DIM) or not np.all(np.isfinite(targets)):
             return self._refuse("refused_chunks", f"chunk has shape {targets.shape} or is not finite")
@@ -177,8 +193,8 @@ class ChunkSchedule:
         last = np.asarray(last_command, dtype=np.float64)
         request = self._request(tick, last, command) if may_request else None
         starved = False
-        if target is None and self._pending is not None and tick >= self._pending.due_tick:
-            self._held_since_due += 1
+        if target is None and self._pending is not None:
+            self._held_since_due += tick >= self._pending.due_tick
             starved = not self._pending.from_rest and not self.config.synchronous
             self.counters["starved_ticks"] += starved
         return ScheduleStep(target, request, starved, sequence, index)

@@ -185,6 +185,39 @@ def test_lost_request_is_asked_again():
     assert schedule.accept(oracle(again[0], 24)).accepted
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([1, 2, 3, 4, -2, -3]), min_size=20, max_size=20))
+def test_a_declined_request_is_asked_again_at_once_and_the_motion_goes_on_where_it_was(answers):
+    """An answer after d ticks, or (-d) a refusal after d: nothing is skipped, and pauses are a few ticks."""
+    schedule, arrivals, last = ChunkSchedule(), {}, REST
+    moved, starved = [], 0
+    for tick in range(120):
+        for chunk in arrivals.pop(tick, []):
+            assert schedule.accept(chunk).accepted is not chunk.declines
+        step = schedule.step(tick, last)
+        starved += step.starved
+        if step.target is not None:
+            last = step.target
+            moved += [step.target[0]] if not moved or step.target[0] != moved[-1] else []
+        if step.request is not None:
+            delay = answers[step.request.sequence % 20]
+            chunk = continuing(step.request, 24) if delay > 0 else Chunk.declining(step.request)
+            arrivals.setdefault(tick + abs(delay), []).append(chunk)
+    np.testing.assert_allclose(np.diff(moved), 0.001, atol=1e-9)
+    declined = schedule.counters["declined_requests"]
+    assert schedule.counters["request_timeouts"] == schedule.counters["late_chunks"] == 0
+    assert starved == schedule.counters["starved_ticks"] <= 3 * declined
+
+
+def continuing(request: PrefixRequest, horizon: int) -> Chunk:
+    """The chunk of a policy that goes on by 1 mm a tick from where the prefix ends."""
+    n, end = len(request.prefix), request.prefix[-1]
+    targets = np.stack([end] * horizon)
+    targets[:n] = request.prefix
+    targets[n:, 0] += 0.001 * np.arange(1, horizon - n + 1)
+    return Chunk(request.epoch, request.sequence, request.tick, targets)
+
+
 def test_synchronous_mode_pauses_and_executes_from_step_zero():
     schedule = ChunkSchedule(ScheduleConfig(synchronous=True, execution_horizon=5, max_delay=4))
     executed = run(schedule, 24, lambda _: 3)

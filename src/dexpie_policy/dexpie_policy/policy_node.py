@@ -40,7 +40,9 @@ class PolicyParameters:
     fast: bool = parameter(True, "make inference as fast as the device allows, false: plain float32")
     tolerance_s: float = parameter(0.1, "largest distance of a measured state from the observation time, s")
     image_tolerance_s: float = parameter(0.1, "largest distance of an image from the observation time, s")
-    patience_s: float = parameter(0.1, "how long a request waits for measurements of its time to arrive, s")
+    patience_s: float = parameter(
+        0.1, "how long a request waits for measurements of its time before it is declined, s"
+    )
     horizon: int = parameter(24, "as of the executor: targets in a chunk, ticks")
     max_delay: int = parameter(4, "as of the executor: steps of a prefix, ticks")
     execution_horizon: int = parameter(20, "as of the executor: targets executed of each chunk, ticks")
@@ -144,7 +146,8 @@ class PolicyNode(LoopNode):
             self._complaint = str(error)
             if time.monotonic() - begun > self.parameters.patience_s:
                 self._pending = None
-                self._counters["unanswered_requests"] += 1
+                self._counters["declined_requests"] += 1
+                self._publish(Chunk.declining(request), np.eye(4), 0, begun)
             return
         self._pending = None
         self._answer(request, observation, begun)
@@ -156,21 +159,18 @@ class PolicyNode(LoopNode):
             self._complaint = "the policy's targets are not finite"
             return
         chunk = Chunk(request.epoch, request.sequence, request.tick, targets)
-        latency_s = time.monotonic() - begun
-        self._chunks.publish(
-            messages.action_chunk(
-                make,
-                chunk,
-                observation.tcp_T,
-                len(request.prefix),
-                latency_s,
-                self._policy.policy_id,
-                time.time_ns(),
-            )
-        )
-        self._latencies.add(latency_s)
+        self._latencies.add(self._publish(chunk, observation.tcp_T, len(request.prefix), begun))
         self._counters["chunks"] += 1
         self._complaint = ""
+
+    def _publish(self, chunk: Chunk, reference: np.ndarray, prefix_length: int, begun: float) -> float:
+        """Send it; how long the request has taken, s."""
+        taken_s, policy_id = time.monotonic() - begun, self._policy.policy_id
+        message = messages.action_chunk(
+            make, chunk, reference, prefix_length, taken_s, policy_id, time.time_ns()
+        )
+        self._chunks.publish(message)
+        return taken_s
 
     def _serve_load(self, request: Any, response: Any) -> Any:
         """The running policy stays in use until the new one is warm and sees, and after a refusal."""

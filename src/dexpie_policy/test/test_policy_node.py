@@ -109,9 +109,10 @@ def test_a_request_is_answered_by_a_chunk_that_begins_with_its_prefix(
         prefix, message = request(1, time.time_ns())
         requests.publish(message)
         (answer,) = peer.collect(chunks, lambda found: len(found) == 1)
-        # A request for a time that nobody remembers is not answered; the next one is.
+        # A request for a time that nobody remembers is declined; the next one is answered.
         requests.publish(request(2, time.time_ns() - 60 * 10**9)[1])
-        assert "unanswered_requests" in _await_value(peer, diagnostics, "unanswered_requests")
+        (declined,) = peer.collect(chunks, lambda found: len(found) == 1)
+        assert "declined_requests" in _await_value(peer, diagnostics, "declined_requests")
         requests.publish(request(3, time.time_ns())[1])
         (later,) = peer.collect(chunks, lambda found: len(found) == 1)
         reply = peer.call(topics.POLICY_LOAD_SERVICE, "dexpie_msgs/srv/LoadPolicy", path=str(tmp_path))
@@ -123,6 +124,7 @@ def test_a_request_is_answered_by_a_chunk_that_begins_with_its_prefix(
         assert node.stop() == 0
     assert (answer.epoch, answer.sequence, answer.tick, answer.prefix_length) == (3, 1, 101, 4)
     assert later.sequence == 3
+    assert (declined.epoch, declined.sequence) == (3, 2) and messages.chunk(declined).declines
     targets = messages.chunk(answer).targets
     assert targets.shape == (24, 15)
     np.testing.assert_allclose(targets[:4], prefix, atol=1e-9)
