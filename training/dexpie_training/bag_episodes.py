@@ -1,6 +1,5 @@
 """Cuts bags into episodes: the streams that a dataset needs, as arrays, with header stamps."""
 
-import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,14 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.interfaces import Connection
 
-from dexpie_bags import BagReader, Loss, header_stamp_ns
-from dexpie_core import messages, topics
+from dexpie_bags import BagReader, Loss
+from dexpie_core import messages
 from dexpie_core.errors import DexpieError
-from dexpie_training.recorded_topics import IMAGE_STREAMS, numbers_of, streams_of
+from dexpie_training.bag_messages import EVENT, MessageRows
+from dexpie_training.recorded_topics import streams_of
 
-EVENT: Final = topics.EPISODE_EVENT.name
 SETTLE_NS: Final = 500_000_000
 """How long after an episode's end its last messages may still be recorded; later than that a message is
 no longer news: an event is then the latched one of before the recording."""
@@ -89,53 +87,23 @@ def episodes_of(reader: BagReader, remap: Mapping[str, str] | None = None) -> It
     reader's `damage`; DexpieError, after the last episode, for messages outside of them that do not decode.
     """
     stream_of = streams_of(reader.path, reader.topics, remap or {})
-    cutter = _Cutter(reader)
-    for record in reader.raw(stream_of):
-        yield from _take(reader, cutter, stream_of[record[0].topic], record)
+    cutter, rows = _Cutter(reader), MessageRows(reader, stream_of)
+    for connection, recorded_ns, cdr in reader.raw(stream_of):
+        stream = stream_of[connection.topic]
+        try:
+            stamp_ns, row = rows.of(stream, connection, recorded_ns, cdr)
+        except DexpieError as error:
+            cutter.unreadable(str(error))
+            continue
+        if stream == EVENT:
+            yield from cutter.event(row, recorded_ns)
+        else:
+            yield from cutter.take(stream, recorded_ns, stamp_ns, row)
+            cutter.names = rows.state_names
     yield from cutter.finish()
     if cutter.stray:
         more = f" (and {len(cutter.stray) - 1} more)" if len(cutter.stray) > 1 else ""
         raise DexpieError(cutter.stray[0] + more)
-
-
-def _take(
-    reader: BagReader, cutter: "_Cutter", stream: str, record: tuple[Connection, int, bytes | memoryview]
-) -> Iterator[BagEpisode]:
-    connection, recorded_ns, cdr = record
-    row: Any
-    try:
-        if stream in IMAGE_STREAMS:
-            row = cutter.next_picture(stream)
-            stamp_ns = _picture_stamp_ns(reader.path, connection.topic, cdr, recorded_ns)
-        else:
-            message = reader.decode(connection, cdr, recorded_ns)
-            stamp_ns = messages.stamp_ns(message)
-            row = message if stream == EVENT else _numbers(reader.path, connection.topic, stream, message)
-    except DexpieError as error:
-        cutter.unreadable(str(error))
-        return
-    if stream == EVENT:
-        yield from cutter.event(message, recorded_ns)
-        return
-    yield from cutter.take(stream, recorded_ns, stamp_ns, row)
-    if stream == topics.SCENE_STATE.name:
-        cutter.names = cutter.names or tuple(message.names)
-
-
-def _picture_stamp_ns(bag: Path, topic: str, cdr: bytes | memoryview, recorded_ns: int) -> int:
-    try:
-        return header_stamp_ns(cdr)
-    except (IndexError, struct.error):
-        raise DexpieError(
-            f"{bag}: {topic} at {recorded_ns} ns: a message of {len(cdr)} bytes has no stamp"
-        ) from None
-
-
-def _numbers(bag: Path, topic: str, stream: str, message: Any) -> Any:
-    try:
-        return numbers_of(stream, message)
-    except ValueError as error:
-        raise DexpieError(f"{bag}: {topic} at {messages.stamp_ns(message)} ns: {error}") from None
 
 
 class _Cutter:
@@ -152,16 +120,10 @@ class _Cutter:
         self._unended: dict[str, BagEpisode] = {}  # cut off by the start of another one
         self._foreign: Counter[str] = Counter()  # topic -> messages of the episode stamped at another time
         self._last_ns = 0
-        self._pictures = Counter[str]()
         self._unreadable: list[str] = []
         self.names: tuple[str, ...] = ()
         self.stray: list[str] = []
         """messages outside of episodes that could not be decoded"""
-
-    def next_picture(self, stream: str) -> int:
-        """The number of a topic's next picture."""
-        self._pictures[stream] += 1
-        return self._pictures[stream] - 1
 
     def unreadable(self, why: str) -> None:
         """A message that cannot be decoded."""

@@ -13,6 +13,17 @@ IMAGE_STREAMS: Final = {topics.compressed_image(camera).name: camera for camera 
 """Stream of a camera's pictures -> camera, whether the bag holds them compressed or raw."""
 
 
+_POSE: Final = tuple(
+    f"pose.{part}" for part in (*(f"position.{a}" for a in "xyz"), *(f"orientation.{a}" for a in "xyzw"))
+)
+FLAT: Final[dict[str, tuple[str, ...]]] = {
+    topics.TCP_POSE.name: _POSE,
+    topics.HAND_STATE.name: tuple(f"position.{i}" for i in range(6)),
+    topics.EXECUTED_ACTION.name: (*_POSE, *(f"hand.{i}" for i in range(6)), "source", "mode"),
+}
+"""Of streams whose types have a fixed layout, the fields that NUMBERS takes, in the same order."""
+
+
 def _pose_numbers(pose: Any) -> tuple[float, ...]:
     p, q = pose.position, pose.orientation
     return p.x, p.y, p.z, q.x, q.y, q.z, q.w

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import ReaderError
@@ -18,9 +19,9 @@ from rosbags.rosbag2.storage_mcap import (
     McapReader,
     Statistics,
     decompress,
-    read_exact,
 )
 
+from dexpie_bags.buffers import Buffers
 from dexpie_bags.crc import crc32
 from dexpie_bags.loss import Loss, said
 
@@ -43,8 +44,11 @@ class DamagedMcap(McapReader):
         self.losses: list[Loss] = []
         self._lost: set[int] = set()
         self._checked: set[int] = set()
+        self._buffers = Buffers()
+        self._size = 0
 
     def _open(self) -> None:
+        self._size = Path(str(self.path)).stat().st_size
         try:
             super()._open()
         except Exception as error:  # rosbags raises whatever its parsers come upon
@@ -94,7 +98,11 @@ class DamagedMcap(McapReader):
         """Records of a chunk, uncompressed; raises where they are not those that were written."""
         assert self.bio
         self.bio.seek(chunk.chunk_start_offset)
-        record = memoryview(read_exact(self.bio, chunk.chunk_length))
+        if chunk.chunk_start_offset + chunk.chunk_length > self._size:
+            raise ValueError("the file ends before it")
+        record = self._buffers.of(chunk.chunk_length)
+        if cast(io.BufferedReader, self.bio).readinto(record) != len(record):
+            raise ValueError("the file ends in it")
         opcode, length, _, _, size, crc, name_bytes = _CHUNK_HEAD.unpack_from(record)
         first = _CHUNK_HEAD.size + name_bytes
         (stored,) = _LENGTH.unpack_from(record, first)
@@ -117,9 +125,9 @@ class DamagedMcap(McapReader):
         assert self.bio
         for found in (self.schemas, self.channels, self.chunks, self.connections):
             found.clear()
-        begin, size, total = self.data_start, Path(str(self.path)).stat().st_size, _NOTHING
+        begin, total = self.data_start, _NOTHING
         end = begin
-        for opcode, offset, end in _whole_records(self.bio, begin, size):
+        for opcode, offset, end in _whole_records(self.bio, begin, self._size):
             self.data_start, self.data_end = offset, end
             chunk = _chunk_info(self.bio, offset) if opcode == _CHUNK else None
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from dexpie_bags.flat import FlatReader
 from dexpie_bags.loss import Loss, said
 from dexpie_bags.torn import TornReader
 from dexpie_bags.typestore import typestore
@@ -142,6 +143,15 @@ class BagReader:
                 f"{self.path}: {connection.topic} at {recorded_ns} ns: a message is no "
                 f"{connection.msgtype}: {said(error)}"
             ) from error
+
+    def flat(self, topic: str, wanted: Sequence[str]) -> FlatReader | None:
+        """Reads these fields of a topic's messages without decoding them; None where its type forbids."""
+        connections = {(c.msgtype, c.digest): c for c in self._reader.connections if c.topic == topic}
+        try:
+            (connection,) = connections.values()
+            return FlatReader(self._store_for(connection), connection.msgtype, wanted)
+        except Exception:  # of the definitions of types, which may be damaged too
+            return None
 
     def _store_for(self, connection: Connection) -> Typestore:
         """This project's types where the bag was written with the same; else the bag's own definitions."""
