@@ -19,7 +19,8 @@ def test_a_variant_changes_a_configuration(variant: Variant) -> None:
     actor, critic = actor_preset("default", "tiny").config, CRITIC_PRESETS["default"].config
     assert (with_fields(actor, variant.actor) != actor) == bool(variant.actor)
     assert (with_fields(critic, variant.critic) != critic) == bool(variant.critic)
-    assert bool(variant.actor) != bool(variant.critic)
+    assert variant.guidance != actor.condition.guidance
+    assert bool(variant.actor) + bool(variant.critic) + (variant.guidance is not None) == 1
 
 
 def test_variants_share_everything_up_to_what_they_change() -> None:
@@ -29,6 +30,11 @@ def test_variants_share_everything_up_to_what_they_change() -> None:
     assert set(keys(found.steps(), "v")) == set(steps)  # every step is another one
     assert all(found.report(arm, 0) in steps for arm in found.arms)
     for variant in VARIANTS:
+        if variant.guidance is not None:
+            evaluation = steps[found.report(variant.name, 0)].arguments
+            assert evaluation[2] == "{default.0}" and f"{variant.guidance:g}" == evaluation[-1]
+            assert f"{variant.name}.0" not in steps
+            continue
         actor = steps[f"{variant.name}.0"]
         own = variant.critic != ()
         assert (f"critic-{variant.name}.0" in steps) == own

@@ -11,11 +11,12 @@ DEFAULT: Final = "default"
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the default, as fields of the critic's or the actor's configuration."""
+    """What differs from the default: fields of the critic's or the actor's configuration, or the guidance."""
 
     name: str
     critic: tuple[str, ...] = ()
     actor: tuple[str, ...] = ()
+    guidance: float | None = None  # of the default's policy, which is not trained anew
 
 
 VARIANTS: Final = (
@@ -30,6 +31,9 @@ VARIANTS: Final = (
     Variant("scale-chunk", actor=("action_scale=chunk",)),
     Variant("scale-none", actor=("action_scale=none",)),
     Variant("window-majority", actor=("condition.window_rule=majority",)),
+    Variant("guidance-0", guidance=0.0),
+    Variant("guidance-1", guidance=1.0),
+    Variant("guidance-3", guidance=3.0),
 )
 
 
@@ -57,6 +61,8 @@ class Ablation(Experiment):
         return found
 
     def _variant(self, variant: Variant, data: str, labels: Step, seed: int) -> list[Step]:
+        if variant.guidance is not None:
+            return [self._evaluate(variant.name, seed, DEFAULT, variant.guidance)]
         found = list[Step]()
         if variant.critic:
             critic = f"critic-{variant.name}.{seed}"

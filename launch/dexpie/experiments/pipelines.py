@@ -173,10 +173,12 @@ class Experiment:
         )  # fmt: skip
         return Step(name, arguments, resume="--resume", estimate_s=45.0)
 
-    def _evaluate(self, arm: str, seed: int) -> Step:
+    def _evaluate(self, arm: str, seed: int, policy: str = "", guidance: float | None = None) -> Step:
+        """policy: the arm that it was trained for, where that is another one."""
         arguments = (
-            "evaluate", "--policy", "{" + f"{arm}.{seed}" + "}", "--task", self.task, "--trials",
+            "evaluate", "--policy", "{" + f"{policy or arm}.{seed}" + "}", "--task", self.task, "--trials",
             str(self.budget.trials), "--workers", str(self.budget.cores), "--out", "{out}",
+            *(() if guidance is None else ("--guidance", f"{guidance:g}")),
         )  # fmt: skip
         name = self.report(arm, seed)
         return Step(name, arguments, suffix=".json", whole="{out}", estimate_s=2.5 * self.budget.trials)
