@@ -22,6 +22,7 @@ from dexpie_training.bag_episodes import find_bags
 from dexpie_training.convert_bag import BagTask
 from dexpie_training.curation_join import Curator
 from dexpie_training.curation_log import find_edits
+from dexpie_training.dataset_meta import counts_of, dataset_meta, rows_left_out
 from dexpie_training.dataset_writer import DatasetWriter, restore_replaced
 from dexpie_training.engines import EngineName, run_tasks
 from dexpie_training.images import IMAGE_RULE
@@ -112,25 +113,15 @@ def run_convert(options: ConvertOptions, progress: Progress | None = None) -> Co
 
 def _convert(options: ConvertOptions, progress: Progress | None) -> ConvertReport:
     began = time.monotonic()
-    remap = parse_remap(options.remap)
-    settings = _settings(options.alignment, remap)
+    settings = _settings(options.alignment, parse_remap(options.remap))
     restore_replaced(options.out)
     old = known_parts(options.out, settings)
     bags = find_bags(options.bags)
     curator = _curator(options, old)
     known = frozenset(s for s, part in old.items() if not curator.wants_again(part.record.left_out))
     with _parts_folder(options.out) as folder:
-        jobs = options.jobs or os.cpu_count() or 1
-        threads = max(1, jobs // max(1, len(bags))) if options.engine == "processes" else 1
-        tasks = [
-            BagTask(
-                str(bag.resolve()), str(folder.resolve()), options.alignment, remap, settings["sha256"],
-                known, threads,
-            )
-            for bag in bags
-        ]  # fmt: skip
-        parts = _convert_all(options, tasks, jobs, progress)
-        with DatasetWriter(options.out, replaces=bool(old), store=folder) as writer:
+        parts = _convert_all(options, _tasks(options, bags, folder.resolve(), settings, known), progress)
+        with DatasetWriter(options.out, replaces=bool(old), store=folder.resolve()) as writer:
             joined = join(parts, old, writer, curator)
             if not joined.report:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -148,7 +139,7 @@ def _convert(options: ConvertOptions, progress: Progress | None) -> ConvertRepor
         len(joined.bags),
         len(joined.report),
         rows,
-        _rows_left_out(joined),
+        rows_left_out(joined.report),
         joined.skipped,
         tuple(joined.remarks),
         sum(part.record.bytes for part in read),
@@ -156,6 +147,18 @@ def _convert(options: ConvertOptions, progress: Progress | None) -> ConvertRepor
         tuple(joined.damage),
         len(parts) - len(read),
     )
+
+
+def _tasks(
+    options: ConvertOptions, bags: list[Path], folder: Path, settings: dict[str, Any], known: frozenset[str]
+) -> list[BagTask]:
+    threads = max(1, _jobs(options) // max(1, len(bags))) if options.engine == "processes" else 1
+    common = (str(folder), options.alignment, settings["remap"], settings["sha256"], known, threads)
+    return [BagTask(str(bag.resolve()), *common) for bag in bags]
+
+
+def _jobs(options: ConvertOptions) -> int:
+    return options.jobs or os.cpu_count() or 1
 
 
 def _curator(options: ConvertOptions, old: dict[str, KnownPart]) -> Curator:
@@ -196,9 +199,7 @@ def _parts_folder(out: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def _convert_all(
-    options: ConvertOptions, tasks: list[BagTask], jobs: int, progress: Progress | None
-) -> list[Part]:
+def _convert_all(options: ConvertOptions, tasks: list[BagTask], progress: Progress | None) -> list[Part]:
     """Parts in the order of the tasks."""
     cv2.setNumThreads(1)
     sizes = [sum(f.stat().st_size for f in Path(task.bag).iterdir()) for task in tasks]
@@ -217,7 +218,7 @@ def _convert_all(
         under_way += count
         tell()
 
-    for position, answer in run_tasks(options.engine, tasks, jobs, options.engine_address, tick):
+    for position, answer in run_tasks(options.engine, tasks, _jobs(options), options.engine_address, tick):
         answers[position] = read_part(answer)
         tell()
     return [answers[position] for position in range(len(tasks))]
@@ -234,32 +235,17 @@ def _carry_over(old: Path, new: Path) -> list[str]:
     return [f"{file}: was of the dataset before, make it again" for file in stale]
 
 
-def _rows_left_out(joined: Joined) -> int:
-    return sum(report["anchors"] - report["rows"] for report in joined.report)
-
-
 def _meta(joined: Joined, alignment: AlignmentConfig, settings: dict[str, Any], rows: int) -> dict[str, Any]:
-    return {
-        "task": "+".join(sorted(joined.tasks)),
-        "rate_hz": alignment.rate_hz,
-        "cameras": list(joined.cameras),
-        "image_size_px": schema.IMAGE_SIZE_PX,
-        "image_rule": IMAGE_RULE,
-        "state_names": list(joined.state_names),
-        "alignment": settings["alignment"],
-        "error_bin_ms": ERROR_BIN_MS,
-        "remap": settings["remap"],
-        "settings_sha256": settings["sha256"],
-        "counts": {
-            "episodes": len(joined.report),
-            "rows": rows,
-            "rows_left_out": _rows_left_out(joined),
-            "outcomes": dict(joined.outcomes),
-            "kinds": dict(joined.kinds),
-            "skipped": joined.skipped,
-            "episodes_with_gaps": sum(bool(report["gaps"]) for report in joined.report),
-        },
-        "episodes_left_out": joined.left_out,
-        "bags": [asdict(record) for record in joined.bags],
-        "report": joined.report,
-    }
+    meta = dataset_meta(
+        task="+".join(sorted(joined.tasks)),
+        rate_hz=alignment.rate_hz,
+        cameras=joined.cameras,
+        state_names=joined.state_names,
+        alignment=settings["alignment"],
+        counts=counts_of(joined.report, rows, joined.outcomes, joined.kinds, joined.skipped),
+        left_out=joined.left_out,
+        bags=[asdict(record) for record in joined.bags],
+        reports=joined.report,
+    )
+    settings_of_it = {"remap": settings["remap"], "settings_sha256": settings["sha256"]}
+    return {**meta, **settings_of_it, "error_bin_ms": ERROR_BIN_MS}

@@ -10,6 +10,7 @@ from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training.curation import Episode, apply, summary
 from dexpie_training.curation_log import Curated
 from dexpie_training.dataset import Dataset
+from dexpie_training.dataset_meta import counts_of
 from dexpie_training.dataset_writer import DatasetWriter
 
 
@@ -65,17 +66,13 @@ def select(curated: list[Episode], part: str = "") -> list[int]:
 
 def _meta(dataset: Dataset, chosen: list[Episode], rows: int, about: dict[str, Any]) -> dict[str, Any]:
     ids = {e.episode_id for e in chosen}
-    counts = {
-        **dataset.meta["counts"],
-        "episodes": len(chosen),
-        "rows": rows,
-        "outcomes": dict(Counter(e.outcome for e in chosen)),
-        "kinds": dict(Counter(e.kind for e in chosen)),
-    }
+    reports = [report for report in dataset.meta["report"] if report.get("episode_id") in ids]
+    outcomes, kinds = Counter(e.outcome for e in chosen), Counter(e.kind for e in chosen)
+    skipped = dataset.meta["counts"].get("skipped", {})
     return {
         **{name: value for name, value in dataset.meta.items() if name not in _WRITERS},
-        "counts": counts,
-        "report": [report for report in dataset.meta["report"] if report.get("episode_id") in ids],
+        "counts": counts_of(reports, rows, outcomes, kinds, skipped),
+        "report": reports,
         "curation": {**about, "source_sha256": dataset.content_hash},
     }
 

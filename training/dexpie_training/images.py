@@ -33,6 +33,7 @@ _JPEG_FLAGS: Final = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_JPEG_FAULTS: Final = ("premature end of data segment", "bad Huffman code")
 _NO_FRAME_HEADER: Final = (0xC4, 0xC8, 0xCC)  # the markers among C0..CF that are none
 
 
@@ -61,14 +62,19 @@ def from_jpeg(data: NDArray[np.uint8], size_px: int = IMAGE_SIZE_PX) -> Picture:
 
 
 def _by_simplejpeg(data: NDArray[np.uint8], height: int, width: int, factor: int) -> Image | None:
-    """Pixels (h / factor, w / factor, 3), the same as OpenCV's a tenth sooner; None where it is not sure."""
+    """Pixels (h / factor, w / factor, 3), the same as OpenCV's a tenth sooner; None where it is not sure.
+
+    ValueError where the content is damaged, which OpenCV only prints.
+    """
     if decode_jpeg is None:
         return None
     least = (0, 0) if factor == 1 else _reduced(height, width, factor)
     try:
         image: Image = decode_jpeg(data, "RGB", min_height=least[0], min_width=least[1], min_factor=factor)
-    except ValueError:  # OpenCV takes some pictures with small faults
-        return None
+    except ValueError as error:
+        if any(fault in str(error) for fault in _JPEG_FAULTS):
+            raise ValueError(f"{len(data)} bytes of a JPEG image are damaged: {error}") from None
+        return None  # OpenCV takes other kinds of pictures too, and some with bytes too many
     return image if image.shape[:2] == _reduced(height, width, factor) else None
 
 

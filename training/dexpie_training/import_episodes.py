@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_training import images, import_hdf5, import_zarr, schema
 from dexpie_training.alignment import AlignedEpisode
+from dexpie_training.dataset_meta import counts_of, dataset_meta
 from dexpie_training.dataset_writer import DatasetWriter
 from dexpie_training.episode_account import left_out_text, rows_report
 from dexpie_training.hashing import files_hash
@@ -183,27 +184,18 @@ class _Import:
             raise DexpieError(f"no episode to import: {'; '.join(self._remarks)}")
         rate_hz = self._options.rate_hz or sources[0].rate_hz
         rows, count = self._writer.rows, len(self._reports)
-        out = self._writer.finish(
-            {
-                "task": self._options.task,
-                "rate_hz": rate_hz,
-                "cameras": list(sources[0].cameras),
-                "image_size_px": schema.IMAGE_SIZE_PX,
-                "image_rule": images.IMAGE_RULE,
-                "state_names": [],
-                "alignment": _alignment(self._options, sources[0], rate_hz),
-                "counts": {
-                    "episodes": count,
-                    "rows": rows,
-                    "rows_left_out": sum(report["anchors"] - report["rows"] for report in self._reports),
-                    **{name: dict(counter) for name, counter in self._counts.items()},
-                    "episodes_with_gaps": sum(bool(report["gaps"]) for report in self._reports),
-                },
-                "episodes_left_out": self._left_out,
-                "bags": [_described_file(source.path) for source in sources],
-                "report": self._reports,
-            }
+        meta = dataset_meta(
+            task=self._options.task,
+            rate_hz=rate_hz,
+            cameras=sources[0].cameras,
+            state_names=(),
+            alignment=_alignment(self._options, sources[0], rate_hz),
+            counts=counts_of(self._reports, rows, **self._counts),
+            left_out=self._left_out,
+            bags=[_described_file(source.path) for source in sources],
+            reports=self._reports,
         )
+        out = self._writer.finish(meta)
         return ImportReport(out, count, rows, rate_hz, tuple(self._remarks))
 
 

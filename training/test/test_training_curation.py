@@ -256,6 +256,18 @@ def test_a_dataset_after_its_edits(tmp_path: Path) -> None:
     assert [edit["edit"] for edit in out.meta["curation"]["edits"]] == ["drop", "outcome", "tag"]
 
 
+def test_what_was_left_out_is_that_of_the_episodes_that_stay(tmp_path: Path) -> None:
+    bags = [
+        write_bag_of_rows(tmp_path / "bags" / name, Recipe(ticks=8, missing_state=missing))
+        for name, missing in (("a", (3,)), ("b", ()))
+    ]
+    out = run_convert(ConvertOptions(tuple(bags), tmp_path / "dataset", jobs=1)).out
+    assert Dataset.open(out).meta["counts"]["rows_left_out"] == 1
+    Curated.open(out).add(Edit("drop", ("a",)))
+    counts = Dataset.open(run_apply(out, tmp_path / "new").out).meta["counts"]
+    assert (counts["episodes"], counts["rows"], counts["rows_left_out"]) == (1, 8, 0)
+
+
 def test_parts_of_a_dataset(tmp_path: Path) -> None:
     source = write_dataset(tmp_path / "d", successes=2, failures=0)
     with pytest.raises(UsageError, match="--part initial: no episode is in this part; split them first"):

@@ -82,6 +82,20 @@ def test_both_decoders_give_the_same_pixels(size: tuple[int, int], sampling: int
         np.testing.assert_array_equal(by_simplejpeg, by_opencv)
 
 
+def test_a_picture_whose_content_is_damaged_is_refused() -> None:
+    pytest.importorskip("simplejpeg", reason="OpenCV shows such a picture, half of it grey")
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    damaged = jpeg(noise)
+    middle = len(damaged) // 2
+    damaged[middle : middle + 2] = 0xFF, 0xD0  # a marker that does not belong there
+    with pytest.raises(
+        ValueError, match=r"bytes of a JPEG image are damaged: .*premature end of data segment"
+    ):
+        images.from_jpeg(damaged)
+    extra = np.concatenate([jpeg(noise)[:-2], np.zeros(7, np.uint8), jpeg(noise)[-2:]])
+    np.testing.assert_array_equal(images.from_jpeg(extra).pixels, images.from_jpeg(jpeg(noise)).pixels)
+
+
 def test_without_the_faster_decoder_pixels_and_refusals_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = jpeg(scene(480, 640))
     expected = images.from_jpeg(whole).pixels

@@ -121,12 +121,14 @@ def test_nothing_is_copied_when_bags_are_joined(
     bags: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = converted(tmp_path / "copied", bags, jobs=2)
+    monkeypatch.chdir(tmp_path)
     copied: list[Path] = []
     genuine = NpyAppender._copy
     monkeypatch.setattr(
         NpyAppender, "_copy", lambda self, file, *a, **k: (copied.append(file), genuine(self, file, *a, **k))
     )
-    assert converted(tmp_path / "in_place", bags) == expected
+    for out in (tmp_path / "in_place", Path("relative")):
+        assert converted(out, bags) == expected
     assert {file.name for file in copied} <= {"state.npy"}
     assert len(expected["frames/front.npy"]) == 128 + (6 + 7 + 8 + 9) * 224 * 224 * 3
 

@@ -149,7 +149,11 @@ def _strip_of_bag(options: PlotStripOptions) -> EpisodeStrip:
         why = "; ".join([f"no images of camera {options.camera} in that episode", *damage])
         raise DexpieError(f"{options.source}: {why}")
     scenes = _between(scenes, first, last)
-    return replace(_bag_strip(of_episode[-1], pictures, actions, scenes, options.frames), damage=damage)
+    try:
+        strip = _bag_strip(of_episode[-1], pictures, actions, scenes, options.frames)
+    except ValueError as error:
+        raise DexpieError(f"{options.source}: {image_topic}: {error}") from None
+    return replace(strip, damage=damage)
 
 
 def _between(entries: list[Any], first_ns: int, last_ns: int) -> list[Any]:
