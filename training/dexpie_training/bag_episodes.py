@@ -68,6 +68,11 @@ class BagEpisode:
     losses: tuple[Loss, ...] = ()  # what of its recording could not be read
 
     @property
+    def all_gaps(self) -> tuple[str, ...]:
+        """What its rows lack, with what could not be read, one sentence each."""
+        return (*self.gaps, *(f"recording: {loss}" for loss in self.losses))
+
+    @property
     def where(self) -> str:
         """Names the episode in messages."""
         return f"{self.bag}: episode {self.start.episode_id}"
@@ -197,7 +202,7 @@ class _Cutter:
         streams = {topic: stream.between(start_ns, end_ns) for topic, stream in self._streams.items()}
         until_ns = until_ns if end is None else self._end_recorded_ns
         losses = [loss for loss in self._reader.losses if loss.within(self._start_recorded_ns, until_ns)]
-        gaps = (*self._gaps(start, end), *(f"recording: {loss}" for loss in losses))
+        gaps = self._gaps(start, end)
         self._ended_ids.add(start.episode_id)
         self._start = self._end = None
         self._foreign.clear()

@@ -54,7 +54,7 @@ def columns_of(episode: BagEpisode) -> dict[str, Any]:
         "policy": start.policy_id,
         "operator": start.operator_name,
         "seed": int(start.seed),
-        "gaps": list(episode.gaps),
+        "gaps": list(episode.all_gaps),
     }
 
 
@@ -65,7 +65,7 @@ def report_of(episode: BagEpisode, rows: AlignedEpisode) -> dict[str, Any]:
         "episode_id": episode.start.episode_id,
         "bag": episode.bag.name,
         "reason": episode.end.reason,
-        "gaps": list(episode.gaps),
+        "gaps": list(episode.all_gaps),
         **rows_report(rows),
     }
 

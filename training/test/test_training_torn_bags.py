@@ -130,6 +130,7 @@ def test_a_flipped_byte_costs_the_rows_of_its_chunk(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frames, sound.frames[camera][kept])
     assert dataset.episodes[0]["gaps"] == ["recording: " + report.damage[0].removeprefix(f"{bag}: ")]
     assert dataset.episodes[1]["gaps"] == []
+    assert not any("can be read" in remark for remark in report.remarks)  # it is told once
 
 
 def test_without_crcs_a_flipped_byte_of_a_picture_goes_unnoticed(tmp_path: Path) -> None:
