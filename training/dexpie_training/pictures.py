@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from rosbags.interfaces import Connection
 
 from dexpie_bags import BagReader
+from dexpie_bags.flat import NotFlatError, jpeg_bytes
 from dexpie_core.errors import DexpieError
 from dexpie_training import images, schema
 from dexpie_training.npy_appender import NpyRows
@@ -62,11 +64,11 @@ def write_frames(
     files = {camera: _FrameFile(folder, camera, numbers, behind) for camera, numbers in wanted.items()}
     with ThreadPoolExecutor(threads) as pool:
         under_way: deque[Future[None]] = deque()
-        for file, rows, message, compressed in _wanted_messages(reader, remap, files, seen):
+        for file, rows, recorded in _wanted_messages(reader, remap, files, seen):
             if threads == 1 or not file.has_size:  # the first picture says how large the others are to be
-                file.put(rows, message, compressed)
+                file.put(rows, recorded)
                 continue
-            under_way.append(pool.submit(file.put, rows, message, compressed))
+            under_way.append(pool.submit(file.put, rows, recorded))
             if len(under_way) >= AHEAD * threads:
                 under_way.popleft().result()
         for future in under_way:
@@ -80,8 +82,8 @@ def _wanted_messages(
     remap: Mapping[str, str],
     files: Mapping[str, "_FrameFile"],
     seen: Callable[[int], None],
-) -> Iterator[tuple["_FrameFile", list[int], Any, bool]]:
-    """File, rows and message of each picture that rows want, and whether it is a JPEG.
+) -> Iterator[tuple["_FrameFile", list[int], Any]]:
+    """File and rows of each picture that rows want, with its JPEG (n,) or, of a raw one, its message.
 
     Ends with the last of them, so that what is damaged behind it is not touched.
     """
@@ -97,14 +99,29 @@ def _wanted_messages(
         if not rows:
             continue
         try:
-            message = reader.decode(connection, cdr, recorded_ns)
+            picture = _jpeg(reader, connection, recorded_ns, cdr)
+            if picture is None:
+                picture = reader.decode(connection, cdr, recorded_ns)
         except DexpieError as error:
             file.refuse(rows, str(error).rpartition(" ns: ")[2])
         else:
-            file.compare(rows, message.data)
-            yield file, rows, message, connection.msgtype == JPEG_TYPE
+            file.compare(rows, picture if isinstance(picture, np.ndarray) else picture.data)
+            yield file, rows, picture
         if all(file.is_complete for file in files.values()):
             return
+
+
+def _jpeg(
+    reader: BagReader, connection: Connection, recorded_ns: int, cdr: bytes | memoryview
+) -> NDArray[np.uint8] | None:
+    """Bytes (n,) of a JPEG picture; None of a raw one."""
+    if connection.msgtype != JPEG_TYPE:
+        return None
+    try:
+        return np.frombuffer(jpeg_bytes(cdr), np.uint8)
+    except NotFlatError:  # the decoder tells what is wrong with it
+        data: NDArray[np.uint8] = reader.decode(connection, cdr, recorded_ns).data
+        return data
 
 
 class _FrameFile:
@@ -146,10 +163,11 @@ class _FrameFile:
         self._last_bytes = data.data
         self.pictures[rows] = self._picture
 
-    def put(self, rows: list[int], message: Any, compressed: bool) -> None:
-        """Decode a message and write its picture to these rows; any thread."""
+    def put(self, rows: list[int], recorded: Any) -> None:
+        """Decode a JPEG (n,) or raw message and write the picture to these rows; any thread."""
         try:
-            picture = images.from_jpeg(message.data) if compressed else images.from_raw(message)
+            is_jpeg = isinstance(recorded, np.ndarray)
+            picture = images.from_jpeg(recorded) if is_jpeg else images.from_raw(recorded)
             size = (picture.width, picture.height)
             self._size = self._size or size
             if size != self._size:

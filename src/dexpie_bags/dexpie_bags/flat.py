@@ -16,8 +16,9 @@ _CODES = {
     "bool": "?", "byte": "B", "char": "B", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H",
     "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q", "float32": "f", "float64": "d",
 }  # fmt: skip
-_FRAME_ID = struct.Struct("<I")
-_FRAME_ID_AT = 12  # behind the encapsulation and the stamp
+_LENGTH = struct.Struct("<I")
+_BEGIN = 4  # behind the encapsulation; alignment counts from here
+_FRAME_ID_AT = _BEGIN + 8  # behind the stamp
 _LONGEST_PADDING = 3
 
 
@@ -46,14 +47,108 @@ class FlatReader:
 
     def __call__(self, cdr: bytes | memoryview) -> tuple[Any, ...]:
         """The numbers of a message in the order of `wanted`; NotFlatError where its length is wrong."""
-        if len(cdr) < _FRAME_ID_AT + _FRAME_ID.size or cdr[0] != 0 or cdr[1] != 1:
-            raise NotFlatError("not little-endian CDR")
-        at = _FRAME_ID_AT + _FRAME_ID.size + _FRAME_ID.unpack_from(cdr, _FRAME_ID_AT)[0]
-        fields = _layout(self._codes, (at - 4) % 8)
+        _check_head(cdr)
+        at = _FRAME_ID_AT + _LENGTH.size + _LENGTH.unpack_from(cdr, _FRAME_ID_AT)[0]
+        fields = _layout(self._codes, (at - _BEGIN) % 8)
         if not 0 <= len(cdr) - at - fields.size <= _LONGEST_PADDING:
             raise NotFlatError(f"{len(cdr)} bytes, {at + fields.size} are needed")
         picked: tuple[Any, ...] = self._pick(fields.unpack_from(cdr, at))
         return picked
+
+
+class RepeatedReader:
+    """Reads a sequence of numbers of messages in which nothing before it changes but the stamp.
+
+    Their type begins with a header; field: name of the sequence. NotFlatError where the type is another.
+    """
+
+    def __init__(self, store: Typestore, typename: str, field: str) -> None:
+        self._store = store
+        fields = store.fielddefs[typename][1]
+        names = [name for name, _ in fields]
+        if not fields or fields[0][1] != (Nodetype.NAME, _HEADER) or field not in names:
+            raise NotFlatError(f"{typename} does not begin with a header, or has no {field}")
+        kind, detail = fields[names.index(field)][1]
+        if (
+            kind is not Nodetype.SEQUENCE
+            or detail[0][0] is not Nodetype.BASE
+            or detail[0][1][0] not in _CODES
+        ):
+            raise NotFlatError(f"{typename}.{field} is no sequence of numbers")
+        self._before = [node for _, node in fields[: names.index(field)]]
+        self._code = _CODES[detail[0][1][0]]
+        self._constant, self._bytes = b"", -1
+        self._numbers = struct.Struct("<")
+
+    def __call__(self, cdr: bytes | memoryview) -> tuple[Any, ...]:
+        """The numbers of a message; NotFlatError where it differs from the one that was learnt."""
+        first = _FRAME_ID_AT + len(self._constant)
+        if len(cdr) != self._bytes or cdr[1] != 1 or cdr[_FRAME_ID_AT:first] != self._constant:
+            raise NotFlatError("another message than before")
+        return self._numbers.unpack_from(cdr, first)
+
+    def learn(self, cdr: bytes | memoryview) -> None:
+        """Take a message, which has been decoded without an error, as the pattern of those to come."""
+        _check_head(cdr)
+        at = _BEGIN
+        for node in self._before:
+            at = _behind(self._store, node, cdr, at)
+        at = _aligned(at, _LENGTH.size)
+        (count,) = _LENGTH.unpack_from(cdr, at)
+        first = _aligned(at + _LENGTH.size, struct.calcsize(f"<{self._code}"))
+        self._constant, self._bytes = bytes(cdr[_FRAME_ID_AT:first]), len(cdr)
+        self._numbers = struct.Struct(f"<{count}{self._code}")
+
+
+def jpeg_bytes(cdr: bytes | memoryview) -> memoryview:
+    """The data of a sensor_msgs/CompressedImage; NotFlatError where its length is wrong."""
+    _check_head(cdr)
+    at = _FRAME_ID_AT
+    try:
+        for _ in ("frame_id", "format"):
+            at = (
+                _aligned(at, _LENGTH.size)
+                + _LENGTH.size
+                + _LENGTH.unpack_from(cdr, _aligned(at, _LENGTH.size))[0]
+            )
+        at = _aligned(at, _LENGTH.size)
+        (count,) = _LENGTH.unpack_from(cdr, at)
+    except struct.error as error:
+        raise NotFlatError(str(error)) from None
+    first = at + _LENGTH.size
+    if not 0 <= len(cdr) - first - count <= _LONGEST_PADDING:
+        raise NotFlatError(f"{len(cdr)} bytes, {first + count} are needed")
+    return memoryview(cdr)[first : first + count]
+
+
+def _check_head(cdr: bytes | memoryview) -> None:
+    if len(cdr) < _FRAME_ID_AT + _LENGTH.size or cdr[0] != 0 or cdr[1] != 1:
+        raise NotFlatError("not little-endian CDR")
+
+
+def _aligned(at: int, size: int) -> int:
+    return at + (_BEGIN - at) % size
+
+
+def _behind(store: Typestore, node: Any, cdr: bytes | memoryview, at: int) -> int:
+    """Where a field ends that begins at or, for its alignment, behind `at`."""
+    kind, detail = node
+    if kind is Nodetype.NAME:
+        for _, inner in store.fielddefs[detail][1]:
+            at = _behind(store, inner, cdr, at)
+        return at
+    if kind is Nodetype.BASE and detail[0] in _CODES:
+        size = struct.calcsize(f"<{_CODES[detail[0]]}")
+        return _aligned(at, size) + size
+    if kind is Nodetype.ARRAY:
+        item, count = detail
+    else:
+        at = _aligned(at, _LENGTH.size)
+        count, at = _LENGTH.unpack_from(cdr, at)[0], at + _LENGTH.size
+        item = detail[0] if kind is Nodetype.SEQUENCE else (Nodetype.BASE, ("uint8", 0))  # else a string
+    for _ in range(count):
+        at = _behind(store, item, cdr, at)
+    return at
 
 
 def _leaves(store: Typestore, path: str, node: Any) -> Iterator[tuple[str, str]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from rosbags.interfaces import Connection, MessageDefinitionFormat
@@ -16,13 +16,14 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from dexpie_bags.flat import FlatReader
+from dexpie_bags.flat import FlatReader, RepeatedReader
 from dexpie_bags.loss import Loss, said
 from dexpie_bags.torn import TornReader
 from dexpie_bags.typestore import typestore
 from dexpie_core.errors import DexpieError
 
 EVENT_TOPIC = "/episode/event"
+T = TypeVar("T")
 # On damaged bytes rosbags raises whatever its parsers come upon, hence `except Exception` around its calls.
 
 
@@ -146,10 +147,17 @@ class BagReader:
 
     def flat(self, topic: str, wanted: Sequence[str]) -> FlatReader | None:
         """Reads these fields of a topic's messages without decoding them; None where its type forbids."""
+        return self._direct(topic, lambda store, typename: FlatReader(store, typename, wanted))
+
+    def repeated(self, topic: str, field: str) -> RepeatedReader | None:
+        """Reads a sequence of numbers likewise, as long as nothing before it changes."""
+        return self._direct(topic, lambda store, typename: RepeatedReader(store, typename, field))
+
+    def _direct(self, topic: str, make: Callable[[Typestore, str], T]) -> T | None:
         connections = {(c.msgtype, c.digest): c for c in self._reader.connections if c.topic == topic}
         try:
             (connection,) = connections.values()
-            return FlatReader(self._store_for(connection), connection.msgtype, wanted)
+            return make(self._store_for(connection), connection.msgtype)
         except Exception:  # of the definitions of types, which may be damaged too
             return None
 
