@@ -167,6 +167,35 @@ def test_an_index_that_is_damaged_costs_nothing(whole: Dataset, tmp_path: Path) 
     assert f"at {int(whole.stamp_ns[-1]) + 7_000_000} ns: nothing behind it can be read: bag.mcap is" in told
 
 
+def renamed(bag: Path, first: int) -> Path:
+    """The hand's topic gets another name from the given one of its mentions on."""
+    file, name = storage_file(bag), topics.HAND_STATE.name.encode()
+    parts = file.read_bytes().split(name)
+    other = name[:-1] + b"x"
+    head, tail = name.join(parts[: first + 1]), other.join(parts[first + 1 :])
+    file.write_bytes(head + other + tail if tail or first + 1 < len(parts) else head)
+    return bag
+
+
+def test_a_topic_that_the_index_lacks_is_found_in_the_data(whole: Dataset, tmp_path: Path) -> None:
+    bag = renamed(session(tmp_path / "bag").write(), first=1)  # the first mention is in the first chunk
+    report, dataset = converted(bag)
+    assert_first_episodes(dataset, whole, NAMES)
+    (told,) = report.damage
+    assert told.endswith("bag.mcap is cut off or damaged: its index lacks /hand/state")
+
+
+def test_messages_that_are_nowhere_are_counted(tmp_path: Path) -> None:
+    bag = session(tmp_path / "bag").write()
+    without_crc(bag)
+    renamed(bag, first=0)
+    with pytest.raises(DexpieError, match="no episode to convert") as caught:
+        run_convert(ConvertOptions((bag,), tmp_path / "out", jobs=1))
+    assert f"/hand/state at {START_NS - 1_000_000} ns: 18 of 18 messages are not in its files" in str(
+        caught.value
+    )
+
+
 def test_a_file_that_is_cut_off_may_be_damaged_before_too(tmp_path: Path) -> None:
     bag = long_and_short(tmp_path / "bag").write()
     chunk = chunks_of(bag)[1]

@@ -17,7 +17,7 @@ from dexpie.table import table
 from dexpie_core.errors import DexpieError, UsageError
 
 if TYPE_CHECKING:
-    from dexpie_bags.reader import BagSummary
+    from dexpie_bags.summary import BagSummary
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def describe(path: Path) -> Described:
     if is_run(path):
         return Described(describe_run(path))
     if (path / "metadata.yaml").is_file():
-        from dexpie_bags.reader import summarise
+        from dexpie_bags.summary import summarise
 
         summary, read = summarise(path), read_bag(path)
         damage = dict.fromkeys([*summary.damage, *read.damage])

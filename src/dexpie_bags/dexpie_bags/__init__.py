@@ -2,16 +2,9 @@
 
 from dexpie_bags.durable import move_to_trash
 from dexpie_bags.loss import Loss
-from dexpie_bags.reader import (
-    BagMessage,
-    BagReader,
-    BagSummary,
-    EpisodeSummary,
-    TopicSummary,
-    header_stamp_ns,
-    summarise,
-)
+from dexpie_bags.reader import BagMessage, BagReader, header_stamp_ns
 from dexpie_bags.recover import Recovered, recover_partials
+from dexpie_bags.summary import BagSummary, EpisodeSummary, TopicSummary, summarise
 from dexpie_bags.typestore import deserialize, make, serialize, typestore
 from dexpie_bags.writer import DiskFullError, EpisodeBagWriter, WriteError, free_bytes
 

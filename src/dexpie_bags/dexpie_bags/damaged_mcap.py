@@ -39,8 +39,10 @@ _NOTHING = Statistics(0, 0, 0, 0, 0, 0, MAXSIZE, 0, {})
 class DamagedMcap(McapReader):
     """An MCAP file. Chunks whose CRC or content is wrong are left out; without an index it is scanned."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, distrust: str = "") -> None:
+        """distrust: why the index is not to be used; empty: it is."""
         super().__init__(path)
+        self._distrust = distrust
         self.losses: list[Loss] = []
         self._lost: set[int] = set()
         self._checked: set[int] = set()
@@ -51,6 +53,8 @@ class DamagedMcap(McapReader):
         self._size = Path(str(self.path)).stat().st_size
         try:
             super()._open()
+            if self._distrust:
+                raise ReaderError(self._distrust)
         except Exception as error:  # rosbags raises whatever its parsers come upon
             if not self.data_start:
                 raise

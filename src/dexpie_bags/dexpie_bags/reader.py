@@ -1,16 +1,14 @@
-"""Reads episode bags: decoded messages, and counts, rates, gaps and jitter of each topic."""
+"""Reads episode bags: raw and decoded messages, and what cannot be read."""
 
 from __future__ import annotations
 
-import contextlib
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
@@ -73,6 +71,11 @@ class BagReader:
         return {c.topic: c.msgtype for c in self._reader.connections}
 
     @property
+    def connections(self) -> tuple[Connection, ...]:
+        """What `raw` gives with each message: topic, type, definition, and the number of messages told."""
+        return tuple(self._reader.connections)
+
+    @property
     def losses(self) -> tuple[Loss, ...]:
         """What of the files could not be read so far; in a bag that is opened as torn."""
         of_files = self._reader.losses if isinstance(self._reader, TornReader) else ()
@@ -102,7 +105,7 @@ class BagReader:
         if not connections:
             return
         messages = self._reader.messages(connections)
-        last_ns = self.start_ns
+        last_ns, counts = self.start_ns, dict.fromkeys((c.topic for c in connections), 0)
         while True:
             try:
                 record = next(messages, None)
@@ -110,9 +113,27 @@ class BagReader:
                 self._lose(Loss("its storage", last_ns, None, said(error)), error)
                 return
             if record is None:
+                self._check_counts(connections, counts)
                 return
             last_ns = record[1]
+            counts[record[0].topic] += 1
             yield record
+
+    def _check_counts(self, connections: Sequence[Connection], counts: Mapping[str, int]) -> None:
+        """Note topics of which fewer messages were read than metadata.yaml tells, where nothing says why."""
+        if not isinstance(self._reader, TornReader) or self.losses:
+            return
+        told: dict[str, int] = {}
+        for connection in connections:
+            told[connection.topic] = told.get(connection.topic, 0) + connection.msgcount
+        for topic, count in told.items():
+            if counts[topic] < count:
+                lost = f"{count - counts[topic]} of {count} messages are not in its files"
+                self._note(f"{self.path}: {topic} at {self.start_ns} ns: {lost}")
+
+    def _note(self, line: str) -> None:
+        if line not in self._undecoded:
+            self._undecoded.append(line)
 
     def _lose(self, loss: Loss, error: Exception) -> None:
         if not isinstance(self._reader, TornReader):
@@ -128,7 +149,7 @@ class BagReader:
             except DexpieError as error:
                 if not isinstance(self._reader, TornReader):
                     raise
-                self._undecoded.append(str(error))
+                self._note(str(error))
                 continue
             yield BagMessage(connection.topic, stamp_ns, message)
 
@@ -137,7 +158,7 @@ class BagReader:
         try:
             store = self._stores.get(connection.id)
             if store is None:
-                store = self._stores[connection.id] = self._store_for(connection)
+                store = self._stores[connection.id] = self.store_for(connection)
             return store.deserialize_cdr(cdr, connection.msgtype)
         except Exception as error:
             raise DexpieError(
@@ -157,11 +178,11 @@ class BagReader:
         connections = {(c.msgtype, c.digest): c for c in self._reader.connections if c.topic == topic}
         try:
             (connection,) = connections.values()
-            return make(self._store_for(connection), connection.msgtype)
+            return make(self.store_for(connection), connection.msgtype)
         except Exception:  # of the definitions of types, which may be damaged too
             return None
 
-    def _store_for(self, connection: Connection) -> Typestore:
+    def store_for(self, connection: Connection) -> Typestore:
         """This project's types where the bag was written with the same; else the bag's own definitions."""
         ours = typestore()
         if connection.msgtype in ours.fielddefs and connection.digest == ours.hash_rihs01(connection.msgtype):
@@ -183,115 +204,7 @@ def _store_of(connections: Iterable[Connection]) -> Typestore:
     return store
 
 
-@dataclass(frozen=True)
-class TopicSummary:
-    """How one topic was recorded. Times come from header stamps where there are any, else the log."""
-
-    name: str
-    type: str
-    count: int
-    clock: str  # 'header' or 'log'
-    rate_hz: float  # 0 with fewer than two messages
-    period_p50_s: float
-    jitter_p99_s: float  # 99th percentile of |interval - median interval|
-    max_gap_s: float
-
-
-@dataclass(frozen=True)
-class EpisodeSummary:
-    """One episode as its start and end events tell it; `outcome` is empty where the end is missing."""
-
-    episode_id: str
-    task: str
-    stage: str
-    kind: str
-    policy_id: str
-    operator: str
-    seed: int
-    pair_id: str
-    outcome: str
-    reason: str
-    duration_s: float
-
-
-@dataclass(frozen=True)
-class BagSummary:
-    """What `dexpie inspect BAG` shows."""
-
-    path: Path
-    start_ns: int
-    duration_s: float
-    size_bytes: int
-    message_count: int
-    topics: tuple[TopicSummary, ...]
-    episodes: tuple[EpisodeSummary, ...]
-    damage: tuple[str, ...] = ()
-    """what could not be read, one line each"""
-
-
 def header_stamp_ns(cdr: bytes | memoryview) -> int:
     """The stamp of a CDR message whose first field is a std_msgs/Header, ns."""
     sec, nanosec = struct.unpack_from("<iI" if cdr[1] else ">iI", cdr, 4)
     return int(sec) * 1_000_000_000 + int(nanosec)
-
-
-def summarise(path: Path) -> BagSummary:
-    """Counts, rates, largest gap and jitter by topic, and the episodes, of what can be read of a bag."""
-    with BagReader(path, torn=True) as bag:
-        headed = {c.topic for c in bag._reader.connections if _has_header(bag, c)}
-        stamps: dict[str, list[int]] = {topic: [] for topic in bag.topics}
-        recorded: list[int] = []
-        for connection, stamp_ns, cdr in bag.raw():
-            with contextlib.suppress(IndexError, struct.error):  # too short for a header
-                stamp = header_stamp_ns(cdr) if connection.topic in headed else stamp_ns
-                stamps[connection.topic].append(stamp)
-            recorded.append(stamp_ns)
-        topics = tuple(
-            _topic_summary(name, bag.topics[name], "header" if name in headed else "log", stamps[name])
-            for name in sorted(stamps)
-        )
-        episodes = _episodes(bag) if EVENT_TOPIC in bag.topics else ()
-        size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
-        first_ns = min(recorded, default=bag.start_ns)
-        duration_s = (max(recorded, default=first_ns) - first_ns) * 1e-9
-        return BagSummary(Path(path), first_ns, duration_s, size, len(recorded), topics, episodes, bag.damage)
-
-
-def _has_header(bag: BagReader, connection: Connection) -> bool:
-    try:
-        fields = bag._store_for(connection).fielddefs[connection.msgtype][1]
-    except Exception:
-        return False
-    return bool(fields) and fields[0][1][1] == "std_msgs/msg/Header"
-
-
-def _topic_summary(name: str, typename: str, clock: str, stamps_ns: list[int]) -> TopicSummary:
-    if len(stamps_ns) < 2:
-        return TopicSummary(name, typename, len(stamps_ns), clock, 0.0, 0.0, 0.0, 0.0)
-    periods = np.diff(np.sort(np.asarray(stamps_ns, np.int64))).astype(np.float64) * 1e-9
-    median = float(np.median(periods))
-    span = float(periods.sum())
-    return TopicSummary(
-        name,
-        typename,
-        len(stamps_ns),
-        clock,
-        len(periods) / span if span > 0 else 0.0,
-        median,
-        float(np.percentile(np.abs(periods - median), 99)),
-        float(periods.max()),
-    )
-
-
-def _episodes(bag: BagReader) -> tuple[EpisodeSummary, ...]:
-    found: dict[str, EpisodeSummary] = {}
-    starts_ns: dict[str, int] = {}
-    for record in bag.messages([EVENT_TOPIC]):
-        event = record.message
-        starts_ns.setdefault(event.episode_id, record.stamp_ns)
-        found[event.episode_id] = EpisodeSummary(
-            event.episode_id, event.task, event.stage, event.kind, event.policy_id, event.operator_name,
-            int(event.seed), event.pair_id, event.outcome, event.reason,
-            (record.stamp_ns - starts_ns[event.episode_id]) * 1e-9,
-        )  # fmt: skip
-    return tuple(found.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.reader import DirectoryReader
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
@@ -41,7 +42,33 @@ class TornSqlite(Sqlite3Reader):
 
 
 class _TornDirectory(DirectoryReader):
+    """Where metadata.yaml has topics that the index of an MCAP file lacks, the index is made anew."""
+
     STORAGE_PLUGINS: Mapping[str, Any] = {"mcap": DamagedMcap, "sqlite3": TornSqlite}
+
+    def open(self) -> None:
+        super().open()
+        for position, storage in enumerate(self.storages):
+            missing = self._missing()
+            if not missing or not isinstance(storage, DamagedMcap) or storage.losses:
+                continue
+            anew = DamagedMcap(storage.path, f"its index lacks {missing[0].topic}")
+            with contextlib.suppress(Exception):  # then the index stays as it is
+                anew.open()
+                assert self.stack is not None
+                self.stack.callback(anew.close)
+                self.storages[position] = anew
+                if len(self._missing()) == len(missing):
+                    self.storages[position] = storage
+        defined = {c.msgtype: c.msgdef for storage in self.storages for c in storage.connections}
+        for position, connection in enumerate(self.connections):
+            msgdef = defined.get(connection.msgtype, connection.msgdef)
+            self.connections[position] = connection._replace(msgdef=msgdef)
+
+    def _missing(self) -> list[Connection]:
+        """Topics with messages that no file has in the same way."""
+        there = [(c.topic, c.msgtype, c.ext) for storage in self.storages for c in storage.connections]
+        return [c for c in self.connections if c.msgcount and (c.topic, c.msgtype, c.ext) not in there]
 
 
 class TornReader(Reader):
