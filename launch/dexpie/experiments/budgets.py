@@ -8,7 +8,7 @@ from dexpie_core.errors import UsageError
 BudgetName = Literal["smoke", "cpu", "full"]
 # Demonstrations and post-training rollouts of the paper, section 4 (one iteration each).
 PAPER_DATA: Final = {"bottle": (41, 61), "drawer": (30, 37), "lid": (43, 59)}
-ROWS_AN_EPISODE: Final = 220  # about
+ROWS_AN_EPISODE: Final = {"bottle": 220, "drawer": 450, "lid": 430}  # of a demonstration, about
 BATCH: Final = 64  # of the actor's preset
 
 
@@ -28,9 +28,9 @@ class Budget:
     cores: int = 1  # processor cores that a step may use
     actor_steps: int | None = None  # instead of epochs
 
-    def actor_s(self, episodes: int) -> float:
+    def actor_s(self, task: str, episodes: int) -> float:
         """Estimated training time of an actor on so many episodes, s."""
-        steps = self.actor_steps or self.actor_epochs * episodes * ROWS_AN_EPISODE / BATCH
+        steps = self.actor_steps or self.actor_epochs * episodes * ROWS_AN_EPISODE[task] / BATCH
         return (0.08 if self.size == "tiny" else 0.24) * steps
 
 

@@ -159,7 +159,11 @@ class Experiment:
         episodes = b.demonstrations + (0 if data == "demo-data" else b.rollouts)
         after = () if labels is None else (labels.name,)
         return Step(
-            f"{arm}.{seed}", arguments, resume="--resume", after=after, estimate_s=b.actor_s(episodes)
+            f"{arm}.{seed}",
+            arguments,
+            resume="--resume",
+            after=after,
+            estimate_s=b.actor_s(self.task, episodes),
         )
 
     def _critic(self, name: str, data: str, seed: int, changes: tuple[str, ...] = ()) -> Step:
@@ -171,7 +175,7 @@ class Experiment:
             "--seed", str(seed), "--threads", str(b.cores), *epochs,
             *asked,
         )  # fmt: skip
-        return Step(name, arguments, resume="--resume", estimate_s=45.0)
+        return Step(name, arguments, resume="--resume", estimate_s=100.0)
 
     def _evaluate(self, arm: str, seed: int, policy: str = "", guidance: float | None = None) -> Step:
         """policy: the arm that it was trained for, where that is another one."""
