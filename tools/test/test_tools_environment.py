@@ -74,6 +74,7 @@ def test_every_requirement_is_pinned_once():
         for line in (ROOT / f"requirements/{file}.txt").read_text().splitlines():
             if line and not line.startswith("#"):
                 name, _, marker = line.partition(";")
+                name = name.partition("[")[0]  # extras
                 assert "=" not in name and name.lower() in names, (
                     f"{file}.txt: {line} has no version in pins.txt"
                 )
