@@ -122,7 +122,7 @@ class ExecutorNode(LoopNode):
 
     def step(self) -> None:
         """One tick."""
-        now_ns = time.monotonic_ns()
+        now_ns, observed_ns = time.monotonic_ns(), self._steady_clock.now_ns()
         try:
             self._offer_state(now_ns)
         except ValueError:
@@ -144,7 +144,7 @@ class ExecutorNode(LoopNode):
                 self.core.counters["malformed_chunks"] += 1
         out = self.core.tick(now_ns / NS_PER_S)
         if out.command is not None:
-            self._publish(out)
+            self._publish(out, observed_ns)
             if not self._ready:
                 self._ready = True
                 self.diagnostics.publish()
@@ -182,14 +182,18 @@ class ExecutorNode(LoopNode):
             return f"arm: {arm.detail or 'not ready'}"
         return hand_fault(hand.error)
 
-    def _publish(self, out: TickOutput) -> None:
-        """Commands first, then what depends on them, then the record."""
+    def _publish(self, out: TickOutput, observed_ns: int) -> None:
+        """Commands first, then what depends on them, then the record.
+
+        observed_ns: beginning of the tick. A chunk is due so many ticks later, so its observation is of that
+        time, and the work of the tick does not shorten the time that inference has.
+        """
         stamp_ns = self._steady_clock.now_ns()
         due_ns = stamp_ns + round(NS_PER_S / self.parameters.rate_hz)
         self._arm_command.publish(messages.arm_command(make, out, stamp_ns, due_ns))
         self._hand_command.publish(messages.hand_command(make, out, stamp_ns))
         if out.request is not None:
-            self._request.publish(messages.chunk_request(make, out.request, stamp_ns, stamp_ns))
+            self._request.publish(messages.chunk_request(make, out.request, observed_ns, stamp_ns))
         self._publish_mode(out, stamp_ns)
         self._action.publish(messages.executed_action(make, out, stamp_ns))
 
@@ -217,7 +221,7 @@ class ExecutorNode(LoopNode):
         )  # fmt: skip
         self._publish_mode(switch, self._steady_clock.now_ns())
         if core.mode is Mode.HUMAN:
-            self._publish(core.tick(now_s))
+            self._publish(core.tick(now_s), self._steady_clock.now_ns())
 
     def report(self) -> Report:
         """OK once it commands; what is missing before."""
