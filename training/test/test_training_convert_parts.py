@@ -33,7 +33,7 @@ def content(dataset: Path) -> dict[str, bytes]:
 def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five bags, the third of which holds a discarded episode."""
     folder = write_bags(tmp_path_factory.mktemp("bags"), 5, ticks=8, images=True)
-    (folder / "episode_002").rename(folder.parent / "replaced")
+    (folder / "episode_002").rename(tmp_path_factory.mktemp("replaced") / "episode_002")
     write_bag(folder / "episode_002", Recipe(ticks=8, images=True, outcome="discard"))
     return folder
 
