@@ -19,7 +19,7 @@ from dexpie_training.alignment import AlignedEpisode
 from dexpie_training.dataset import Dataset
 from dexpie_training.dataset_check import check_whole
 from dexpie_training.hashing import content_hash
-from dexpie_training.npy_appender import NpyAppender as NpyAppender
+from dexpie_training.npy_appender import NpyAppender
 
 ROW_GROUP: Final = 1024
 """Rows of a group of steps.parquet; what waits for being written is never more than that and an episode."""

@@ -104,7 +104,7 @@ class Diffusion:
         if not n:
             return x, None
         lengths = torch.full((len(x),), n, device=x.device)
-        return torch.cat([prefix, x[:, n:]], dim=1), prefix_mask(lengths, x.shape[1])
+        return _headed(x, prefix), prefix_mask(lengths, x.shape[1])
 
     def sample(self, denoiser: Denoiser, noise: Tensor, prefix: Tensor | None = None) -> Tensor:
         """Chunks (B, T, A) from noise (B, T, A), with the steps of prefix (B, n, A) imposed throughout."""
@@ -119,8 +119,13 @@ class Diffusion:
             else:
                 clean, noise_there = (x / signal).sub_(predicted, alpha=noise_level / signal), predicted
             x = clean.clamp(-bound, bound).mul_(next_signal).add_(noise_there, alpha=next_noise_level)
-            x = torch.cat([prefix, x[:, prefix.shape[1] :]], dim=1)
+            x = _headed(x, prefix)
         return x
+
+
+def _headed(x: Tensor, prefix: Tensor) -> Tensor:
+    n = prefix.shape[1]
+    return torch.cat([prefix, x[:, n:]], dim=1) if n else x
 
 
 def prefix_mask(lengths: Tensor, horizon: int) -> Tensor:

@@ -17,7 +17,6 @@ from dexpie_core.errors import UsageError
 from dexpie_training.checkpoint import code_version
 from dexpie_training.config import AugmentationConfig
 from dexpie_training.dataset import Dataset
-from dexpie_training.dataset_writer import NpyAppender
 from dexpie_training.feature_files import FORMAT, VERSION, FrozenFeatures, features_file, is_stored
 from dexpie_training.hashing import file_sha256
 from dexpie_training.make_features import FeaturesOptions, FeaturesReport
@@ -28,6 +27,7 @@ from dexpie_training.models.image_encoder import (
     load_r3m,
     random_resnet18,
 )
+from dexpie_training.npy_appender import NpyAppender
 from dexpie_training.serial import write_json
 
 

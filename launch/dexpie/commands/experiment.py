@@ -97,10 +97,10 @@ def run_ablation(options: AblationOptions) -> None:
 def run_pool(options: PoolOptions) -> None:
     """Training seeds that were run apart as one."""
     from dexpie.experiments.pooling import pooled
+    from dexpie_training.evaluate import check_out
     from dexpie_training.serial import write_json
 
-    if options.out.exists():
-        raise UsageError(f"--out {options.out}: exists already; choose another file")
+    check_out(options.out)
     found = pooled({str(file): _read(file) for file in options.results})
     write_json(options.out, found)
     print(f"{results_text(found)}\nresults: {options.out}")

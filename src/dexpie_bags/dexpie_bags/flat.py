@@ -93,9 +93,8 @@ class RepeatedReader:
         at = _BEGIN
         for node in self._before:
             at = _behind(self._store, node, cdr, at)
-        at = _aligned(at, _LENGTH.size)
-        (count,) = _LENGTH.unpack_from(cdr, at)
-        first = _aligned(at + _LENGTH.size, struct.calcsize(f"<{self._code}"))
+        count, at = _counted(cdr, at)
+        first = _aligned(at, struct.calcsize(f"<{self._code}"))
         self._constant, self._bytes = bytes(cdr[_FRAME_ID_AT:first]), len(cdr)
         self._numbers = struct.Struct(f"<{count}{self._code}")
 
@@ -106,16 +105,10 @@ def jpeg_bytes(cdr: bytes | memoryview) -> memoryview:
     at = _FRAME_ID_AT
     try:
         for _ in ("frame_id", "format"):
-            at = (
-                _aligned(at, _LENGTH.size)
-                + _LENGTH.size
-                + _LENGTH.unpack_from(cdr, _aligned(at, _LENGTH.size))[0]
-            )
-        at = _aligned(at, _LENGTH.size)
-        (count,) = _LENGTH.unpack_from(cdr, at)
+            at = sum(_counted(cdr, at))
+        count, first = _counted(cdr, at)
     except struct.error as error:
         raise NotFlatError(str(error)) from None
-    first = at + _LENGTH.size
     if not 0 <= len(cdr) - first - count <= _LONGEST_PADDING:
         raise NotFlatError(f"{len(cdr)} bytes, {first + count} are needed")
     return memoryview(cdr)[first : first + count]
@@ -128,6 +121,12 @@ def _check_head(cdr: bytes | memoryview) -> None:
 
 def _aligned(at: int, size: int) -> int:
     return at + (_BEGIN - at) % size
+
+
+def _counted(cdr: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Length of the string or sequence at or, for its alignment, behind `at`, and where its content is."""
+    at = _aligned(at, _LENGTH.size)
+    return _LENGTH.unpack_from(cdr, at)[0], at + _LENGTH.size
 
 
 def _behind(store: Typestore, node: Any, cdr: bytes | memoryview, at: int) -> int:
@@ -143,8 +142,7 @@ def _behind(store: Typestore, node: Any, cdr: bytes | memoryview, at: int) -> in
     if kind is Nodetype.ARRAY:
         item, count = detail
     else:
-        at = _aligned(at, _LENGTH.size)
-        count, at = _LENGTH.unpack_from(cdr, at)[0], at + _LENGTH.size
+        count, at = _counted(cdr, at)
         item = detail[0] if kind is Nodetype.SEQUENCE else (Nodetype.BASE, ("uint8", 0))  # else a string
     for _ in range(count):
         at = _behind(store, item, cdr, at)
