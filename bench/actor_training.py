@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from measure import Result, faster, median_pair
+from torch import nn
 
 from dexpie_core.action_space import ACTION_DIM
 from dexpie_training.actor_presets import actor_preset
@@ -14,6 +15,7 @@ from dexpie_training.checkpoint import RunFolder
 from dexpie_training.devices import computes_in_bfloat16
 from dexpie_training.models.actor import Actor
 from dexpie_training.models.observation import ObservationBatch
+from dexpie_training.models.step_conv import StepUp, WideConv
 from dexpie_training.training_loop import LoopConfig, TrainingLoop
 
 BATCH, THREADS = 64, 2
@@ -68,6 +70,7 @@ def actor_step() -> Result:
 def _plain():
     """Forward, backward, clip, AdamW and an average of weights, parameter by parameter."""
     actor = _actor().train()
+    _use_torch_convolutions(actor.unet)
     rows, generator = _Rows(actor), torch.Generator()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     actor.to(device)
@@ -86,3 +89,15 @@ def _plain():
                 kept.mul_(0.999).add_(p, alpha=0.001)
 
     return step
+
+
+def _use_torch_convolutions(module: nn.Module) -> None:
+    for name, part in list(module.named_children()):
+        if isinstance(part, WideConv):
+            taps, channels_in, channels_out = part.weight.shape
+            setattr(module, name, nn.Conv1d(channels_in, channels_out, taps, part.stride, part.padding))
+        elif isinstance(part, StepUp):
+            channels = part.in_channels, part.out_channels
+            setattr(module, name, nn.ConvTranspose1d(*channels, 4, stride=2, padding=1))
+        else:
+            _use_torch_convolutions(part)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dexpie_training.config import UnetConfig
 from dexpie_training.models.modulation import Modulation, Modulator
+from dexpie_training.models.step_conv import StepNorm, StepUp, joined, step_conv
 
 
 class ConvBlock(nn.Sequential):
@@ -18,8 +19,8 @@ class ConvBlock(nn.Sequential):
 
     def __init__(self, channels_in: int, channels_out: int, kernel_size: int, groups: int) -> None:
         super().__init__(
-            nn.Conv1d(channels_in, channels_out, kernel_size, padding=kernel_size // 2),
-            nn.GroupNorm(groups, channels_out),
+            step_conv(channels_in, channels_out, kernel_size),
+            StepNorm(groups, channels_out),
             nn.Mish(),
         )
 
@@ -33,7 +34,7 @@ class FilmBlock(nn.Module):
         self.second = ConvBlock(channels_out, channels_out, config.kernel_size, config.groups)
         self.film = slice(first_column, first_column + 2 * channels_out)
         self.shortcut = (
-            nn.Conv1d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
+            step_conv(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
         )
 
     def forward(self, x: Tensor, modulation: Modulation) -> Tensor:
@@ -64,14 +65,14 @@ class Trunk(nn.Module):
         self.modulation_dim = 0
         dims = config.down_dims
         self.down = nn.ModuleList(self._pair(a, b, config) for a, b in pairwise((channels_in, *dims)))
-        self.shrink = nn.ModuleList(nn.Conv1d(w, w, 3, stride=2, padding=1) for w in dims[:-1])
+        self.shrink = nn.ModuleList(step_conv(w, w, 3, stride=2) for w in dims[:-1])
         self.middle = self._pair(dims[-1], dims[-1], config)
         # A level of the way up takes its input and the skip of the same size, and hands on the width above.
         ups = list(zip(dims[:0:-1], dims[-2::-1], strict=True))
         self.up = nn.ModuleList(self._pair(2 * a, b, config) for a, b in ups)
-        self.grow = nn.ModuleList(nn.ConvTranspose1d(b, b, 4, stride=2, padding=1) for _, b in ups)
+        self.grow = nn.ModuleList(StepUp(b, b) for _, b in ups)
         first = ConvBlock(dims[0], dims[0], config.kernel_size, config.groups)
-        self.head = nn.Sequential(first, nn.Conv1d(dims[0], channels_out, 1))
+        self.head = nn.Sequential(first, step_conv(dims[0], channels_out, 1))
 
     def _pair(self, channels_in: int, channels_out: int, config: UnetConfig) -> FilmPair:
         pair = FilmPair(channels_in, channels_out, self.modulation_dim, config)
@@ -88,7 +89,7 @@ class Trunk(nn.Module):
                 h = self.shrink[level](h)
         h = self.middle(h, modulation)
         for pair, grow in zip(self.up, self.grow, strict=True):
-            h = grow(pair(torch.cat([h, skips.pop()], dim=1), modulation))
+            h = grow(pair(joined(h, skips.pop()), modulation))
         out: Tensor = self.head(h).transpose(1, 2)
         return out
 
