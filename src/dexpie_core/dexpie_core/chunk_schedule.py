@@ -150,6 +150,13 @@ class ChunkSchedule:
         """Whether a chunk of this epoch is being executed."""
         return self._current is not None
 
+    def awaits(self, tick: int) -> bool:
+        """Whether the chunk that takes over at this tick, in the middle of the motion, is still missing."""
+        pending = self._pending
+        if pending is None or pending.from_rest or self.config.synchronous:
+            return False
+        return self._next is None and tick == pending.due_tick
+
     def accept(self, chunk: Chunk) -> Acceptance:
         """Take the chunk that answers the pending request; refuse every other one, with the reason."""
         pending = self._pending

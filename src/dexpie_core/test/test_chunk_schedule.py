@@ -233,3 +233,44 @@ def test_synchronous_mode_pauses_and_executes_from_step_zero():
 def test_impossible_timing_is_refused_by_name(fields):
     with pytest.raises(ValueError, match=f"schedule.{next(iter(fields))}"):
         ScheduleConfig(**fields)
+
+
+def test_a_chunk_is_awaited_in_the_tick_that_it_takes_over_and_only_there():
+    schedule = ChunkSchedule()
+    delays = {1: 4, 2: 5}  # the second one misses its tick 24
+    awaited, arrivals, last = [], {}, REST
+    for tick in range(30):
+        for chunk in arrivals.pop(tick, []):
+            schedule.accept(chunk)
+        if schedule.awaits(tick):
+            awaited.append(tick)
+        step = schedule.step(tick, last)
+        last = last if step.target is None else step.target
+        if step.request is not None:
+            late = tick + delays[step.request.sequence]
+            arrivals[late] = [oracle(step.request, schedule.config.horizon)]
+    assert awaited == [24] and schedule.counters["starved_ticks"] == 1
+
+
+def test_an_awaited_chunk_that_comes_in_time_starves_nothing():
+    schedule, last = ChunkSchedule(), REST
+    request = None
+    for tick in range(60):
+        if request is not None and (schedule.awaits(tick) or tick == request.tick + 4):
+            schedule.accept(oracle(request, schedule.config.horizon))
+            assert not schedule.awaits(tick)
+        step = schedule.step(tick, last)
+        last = last if step.target is None else step.target
+        request = step.request or request
+        assert tick < 4 or step.target is not None
+    assert schedule.counters["starved_ticks"] == 0
+
+
+def test_no_chunk_is_awaited_from_rest_or_by_the_synchronous():
+    for config in (ScheduleConfig(), ScheduleConfig(synchronous=True)):
+        schedule = ChunkSchedule(config)
+        request = schedule.step(0, REST).request
+        assert request is not None and not any(schedule.awaits(tick) for tick in range(1, 30))
+    synchronous = ChunkSchedule(ScheduleConfig(synchronous=True))
+    run(synchronous, 20, lambda i: 1)
+    assert not any(synchronous.awaits(tick) for tick in range(20, 40))

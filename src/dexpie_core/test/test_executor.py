@@ -65,6 +65,19 @@ def test_start_holds_until_the_first_chunk_takes_over():
     assert outs[4].policy_wish is not None
 
 
+def test_a_chunk_is_awaited_only_while_the_policy_drives():
+    core = started()
+    core.request_mode(ModeEvent.START, 0.0)
+    end = action_at(0.35, 0.0, 0.3)
+    drive(core, 24, end)  # the second request, of the 21st tick, is answered too
+    assert not core.awaits_chunk
+    outs = [core.tick(24 * DT + i * DT) for i in range(20)]  # the third one is not
+    due = next(o.tick for o in outs if o.request is not None) + 4
+    assert due == core.tick_count + 1 and core.awaits_chunk
+    core.request_mode(ModeEvent.STOP, 44 * DT)
+    assert not core.awaits_chunk
+
+
 def test_the_prefix_is_what_the_limits_will_let_through():
     core = started()
     core.request_mode(ModeEvent.START, 0.0)

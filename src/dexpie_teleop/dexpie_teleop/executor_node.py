@@ -19,6 +19,7 @@ from dexpie_ros.node import declare, parameter, run
 from dexpie_ros.steady_clock import SteadyClock
 
 CLOCK_STEP_S = 0.1  # from here on a step of the system's clock is told
+CHUNK_POLL_S = 0.0005
 NS_PER_S = 1_000_000_000
 
 
@@ -34,6 +35,9 @@ class ExecutorParameters:
     max_delay: int = parameter(4, "commanded steps that a chunk is asked for ahead of its takeover, ticks")
     execution_horizon: int = parameter(20, "targets executed of each chunk, ticks")
     late_rule: str = parameter("resume", "what happens to a late chunk: resume, due or drop")
+    chunk_grace_s: float = parameter(
+        0.008, "how long a tick waits for the chunk that takes over in it, s; 0: not at all"
+    )
     max_linear_speed_m_s: float = parameter(0.5, "bound of the commanded TCP speed, m/s")
     max_angular_speed_rad_s: float = parameter(1.5, "bound of the commanded TCP rotation, rad/s")
     max_hand_speed_1_s: float = parameter(3.0, "bound of the commanded hand speed, full travels per s")
@@ -64,6 +68,8 @@ class ExecutorParameters:
         x1, y1, z1 = self.workspace_max_m
         if self.late_rule not in ("resume", "due", "drop"):
             raise ValueError(f"late_rule '{self.late_rule}' is not one of resume, due, drop")
+        if not 0.0 <= self.chunk_grace_s < 1.0 / self.rate_hz:
+            raise ValueError(f"chunk_grace_s {self.chunk_grace_s} must be 0 or more and less than a tick")
         return ExecutorConfig(
             rate_hz=self.rate_hz,
             schedule=ScheduleConfig(
@@ -137,17 +143,29 @@ class ExecutorNode(LoopNode):
                 self.core.offer_human(messages.human_action(human.message, now_ns / NS_PER_S))
             except ValueError:
                 self.core.counters["malformed_actions"] += 1
-        for taken in self._chunks.take():
-            try:
-                self.core.offer_chunk(messages.chunk(taken.message))
-            except ValueError:
-                self.core.counters["malformed_chunks"] += 1
+        self._offer_chunks(now_ns)
         out = self.core.tick(now_ns / NS_PER_S)
         if out.command is not None:
             self._publish(out, observed_ns)
             if not self._ready:
                 self._ready = True
                 self.diagnostics.publish()
+
+    def _offer_chunks(self, began_ns: int) -> None:
+        """What has come; a command a few ms late is better than a tick in which the robot is held."""
+        self._take_chunks()
+        until_ns = began_ns + round(NS_PER_S * self.parameters.chunk_grace_s)
+        self.core.counters["awaited_chunks"] += self.core.awaits_chunk
+        while self.core.awaits_chunk and time.monotonic_ns() < until_ns:
+            time.sleep(CHUNK_POLL_S)
+            self._take_chunks()
+
+    def _take_chunks(self) -> None:
+        for taken in self._chunks.take():
+            try:
+                self.core.offer_chunk(messages.chunk(taken.message))
+            except ValueError:
+                self.core.counters["malformed_chunks"] += 1
 
     def _offer_state(self, now_ns: int) -> None:
         for source in (self._tcp, self._hand, self._status):

@@ -1,5 +1,6 @@
 """The executor node as a process, against an arm and an operator that the test plays."""
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from teleop_for_tests import ALIGNED, HAND, HOME, START, FakeArm, assert_within_
 
 from dexpie_core import messages, topics
 from dexpie_core.action_space import pack
+from dexpie_core.chunk_schedule import Chunk
 from dexpie_core.executor import HumanAction
 from dexpie_core.hand_errors import HandError
 from dexpie_core.modes import Mode
@@ -201,3 +203,37 @@ def test_a_console_that_dies_or_leaves_stops_the_robot(peer: Peer, executor: Nod
         stop = [m for m in peer.collect(modes, has(Mode.IDLE)) if messages.mode_of(m) is Mode.IDLE][-1]
         assert stop.reason == "console left"
         assert set_mode(peer, Mode.AUTONOMOUS).accepted
+
+
+@pytest.mark.parametrize(("grace_s", "starved"), [(0.2, False), (0.0, True)])
+def test_a_chunk_a_little_late_is_waited_for_within_its_tick(
+    grace_s: float, starved: bool, peer: Peer, tmp_path: Path
+) -> None:
+    """At 4 Hz: the answer comes a tenth of a second after the tick in which it takes over has begun."""
+    actions, requests = peer.listen(topics.EXECUTED_ACTION), peer.listen(topics.POLICY_REQUEST)
+    chunks = peer.advertise(topics.POLICY_CHUNK)
+    slow = {"rate_hz": 4.0, "horizon": 6, "max_delay": 2, "execution_horizon": 4, "chunk_grace_s": grace_s}
+
+    def answer(message: Any) -> None:
+        request = messages.prefix_request(message)
+        chunk = Chunk(
+            request.epoch, request.sequence, request.tick, np.repeat(request.prefix[-1:], 6, axis=0)
+        )
+        chunks.publish(messages.action_chunk(make, chunk, HOME, 2, 0.1, "test", 1))
+
+    with (
+        NodeProcess("dexpie_teleop.executor_node", tmp_path / "executor.log", slow) as executor,
+        Repeating(50.0, FakeArm(peer).publish),
+    ):
+        await_true(lambda: set_mode(peer, Mode.AUTONOMOUS).accepted, "the policy's turn")
+        (first,) = peer.collect(requests, lambda found: len(found) == 1)
+        answer(first)
+        (second,) = peer.collect(requests, lambda found: len(found) == 1)
+        due = int(second.tick) + 2
+        peer.collect(actions, lambda found: any(int(m.tick) == due - 1 for m in found))
+        time.sleep(0.35)  # one tick of 0.25 s and a tenth of a second
+        answer(second)
+        found = peer.collect(actions, lambda found: any(int(m.tick) >= due for m in found))
+        (taken,) = [m for m in found if int(m.tick) == due]
+        assert bool(taken.starved) is starved
+        assert executor.stop() == 0

@@ -42,14 +42,21 @@ def header(make: Make, stamp_ns: int, frame: str = BASE_FRAME) -> Any:
 
 def pose(make: Make, T: ArrayLike) -> Any:
     """geometry_msgs/Pose of a transform (4, 4)."""
+    return poses(make, np.asarray(T, dtype=np.float64)[None])[0]
+
+
+def poses(make: Make, T: ArrayLike) -> list[Any]:
+    """geometry_msgs/Pose of each of the transforms (N, 4, 4)."""
     T = np.asarray(T, dtype=np.float64)
-    x, y, z = T[:3, 3].tolist()
-    qx, qy, qz, qw = se3.quat_from_matrix(T).tolist()
-    return make(
-        "geometry_msgs/msg/Pose",
-        position=make("geometry_msgs/msg/Point", x=x, y=y, z=z),
-        orientation=make("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
-    )
+    positions, quaternions = T[:, :3, 3].tolist(), se3.quat_from_matrix(T).tolist()
+    return [
+        make(
+            "geometry_msgs/msg/Pose",
+            position=make("geometry_msgs/msg/Point", x=x, y=y, z=z),
+            orientation=make("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
+        )
+        for (x, y, z), (qx, qy, qz, qw) in zip(positions, quaternions, strict=True)
+    ]
 
 
 def pose_stamped(make: Make, T: ArrayLike, stamp_ns: int, frame: str = BASE_FRAME) -> Any:
@@ -212,7 +219,7 @@ def chunk_request(make: Make, request: PrefixRequest, observation_ns: int, stamp
         sequence=request.sequence,
         tick=request.tick,
         observation_time=time(make, observation_ns),
-        prefix_poses=[pose(make, row) for row in T],
+        prefix_poses=poses(make, T),
         prefix_hand=hand.reshape(-1),
     )
 
@@ -235,7 +242,7 @@ def action_chunk(
         sequence=chunk.sequence,
         tick=chunk.tick,
         reference=pose(make, reference),
-        poses=[pose(make, row) for row in T],
+        poses=poses(make, T),
         hand=hand.reshape(-1),
         prefix_length=prefix_length,
         inference_s=inference_s,
