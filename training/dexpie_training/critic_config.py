@@ -75,7 +75,7 @@ CRITIC_PRESETS: Final[dict[Preset, CriticPreset]] = {
         ),
         OptimiserConfig(batch_size=128, epochs=201, ema_max=0.0),
     ),
-    # Bottle, state encoder, `tiny`, 5 folds, one run a variant; Kendall tau and end AUC over all episodes,
+    # Bottle, state encoder, `tiny`, 5 folds, one run a variant; Kendall tau and late AUC over all episodes,
     # each unseen by its critic. 40 demonstrations, 40 rollouts of a policy that fails 33 of them, 7 epochs:
     # `decay` 0.837 and 0.9499, `unclipped` 0.826 and 0.939, `clip` (paper) 0.787 and 0.956. At the paper's
     # learning rate and warm-up, 300 steps of 512 left the cross-entropy at 5.2, that of knowing nothing 5.3;

@@ -7,7 +7,7 @@ import numpy as np
 
 from dexpie_training.returns import Bools, EpisodeLayout, Floats
 
-END_SHARE = 0.2  # the end of an episode: the last fifth of its rows
+LATE_SHARE = 0.2  # of an episode's rows
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ class CriticMetrics:
     kendall_tau_lowest: float | None
     """of the successful episode that it orders worst"""
     end_auc: float | None
-    """probability that a row of the last fifth of a success is valued above one of a failure"""
+    """probability that the last row of a success is valued above that of a failure"""
+    late_auc: float | None
+    """the same of a row of the last fifth: failures that are still to come count too"""
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
@@ -40,6 +42,7 @@ class CriticMetrics:
             "value error": self.value_error,
             "Kendall tau": self.kendall_tau,
             "end AUC": self.end_auc,
+            "late AUC": self.late_auc,
         }
         figures = [f"{name} {value:.3f}" for name, value in shown.items() if value is not None]
         return f"{self.episodes} held-out episodes: " + (", ".join(figures) or "nothing to measure")
@@ -68,7 +71,8 @@ def critic_metrics(
         value_error_success=_mean(error[success_rows]),
         kendall_tau=_mean(np.array(taus)),
         kendall_tau_lowest=min(taus, default=None),
-        end_auc=end_auc(values, layout, held_out),
+        end_auc=auc(values[layout.last_rows[held_out]], layout.success[held_out]),
+        late_auc=late_auc(values, layout, held_out),
     )
 
 
@@ -88,10 +92,10 @@ def episode_tau(values: Floats) -> float:
     return float(kendalltau(np.arange(len(values)), values).statistic)
 
 
-def end_auc(values: Floats, layout: EpisodeLayout, chosen: Bools) -> float | None:
+def late_auc(values: Floats, layout: EpisodeLayout, chosen: Bools) -> float | None:
     """Area under the ROC curve over the last fifths of the chosen episodes (E,), success against failure."""
     left = layout.steps_left / np.repeat(layout.lengths, layout.lengths)
-    rows = (left < END_SHARE) & np.repeat(chosen, layout.lengths)
+    rows = (left < LATE_SHARE) & np.repeat(chosen, layout.lengths)
     success = np.repeat(layout.success, layout.lengths)[rows]
     return auc(values[rows], success)
 

@@ -16,7 +16,7 @@ from dexpie_training.checkpoint import find_checkpoint
 from dexpie_training.config import OptimiserConfig
 from dexpie_training.critic_config import CRITIC_PRESETS, CriticConfig
 from dexpie_training.critic_data import CriticData, assign_folds, unseen_by
-from dexpie_training.critic_metrics import auc, end_auc, episode_tau
+from dexpie_training.critic_metrics import auc, critic_metrics, episode_tau, late_auc
 from dexpie_training.critic_training import load_critics, predict
 from dexpie_training.dataset import Dataset
 from dexpie_training.inspection import describe_run
@@ -119,10 +119,20 @@ def test_metrics_by_hand() -> None:
     values = np.zeros(15)
     values[[8, 9]] = 1.0  # the last fifth of the success: rows 8 and 9; of the failure: row 14
     everything = np.array([True, True])
-    assert end_auc(values, layout, everything) == 1.0
+    assert late_auc(values, layout, everything) == 1.0
     values[14] = 2.0
-    assert end_auc(values, layout, everything) == 0.0
-    assert end_auc(values, layout, np.array([True, False])) is None
+    assert late_auc(values, layout, everything) == 0.0
+    assert late_auc(values, layout, np.array([True, False])) is None
+
+
+def test_the_end_is_the_last_row_of_each_episode() -> None:
+    layout = EpisodeLayout(np.array([10, 50, 5]), np.array([True, False, True]))
+    values = np.zeros(65)
+    values[[9, 59, 64]] = 0.0, -0.5, -1.0  # 49 of the failure's rows are valued as highly as a success
+    found = critic_metrics(values, values, values, values, layout, np.ones(3, dtype=bool))
+    assert found.end_auc == 0.5 and found.late_auc is not None
+    some = critic_metrics(values, values, values, values, layout, np.array([True, True, False]))
+    assert some.end_auc == 1.0
 
 
 def test_a_toy_task_is_ordered_on_unseen_episodes(dataset: Path, trained) -> None:

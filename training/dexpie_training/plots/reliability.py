@@ -104,7 +104,7 @@ def draw_reliability(held_out: HeldOut) -> "Figure":
 
 
 def _order_text(metrics: "CriticMetrics") -> str:
-    figures = {"Kendall tau": metrics.kendall_tau, "end AUC": metrics.end_auc}
+    figures = {"Kendall tau": metrics.kendall_tau, "AUC end": metrics.end_auc, "late": metrics.late_auc}
     said = [f"{name} {value:.3f}" for name, value in figures.items() if value is not None]
     return ", ".join([f"{metrics.episodes} episodes", *said])
 
