@@ -1,10 +1,10 @@
 """N-step advantages and the optimality that is made of them (paper 4.3, equation 7, and A.3)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from dexpie_core.errors import DexpieError
@@ -13,7 +13,7 @@ from dexpie_training.returns import Bools, EpisodeLayout, Floats, Ints
 PastEnd = Literal["rewards", "last_value"]
 Form = Literal["continuous", "binary"]
 WindowRule = Literal["first_step", "majority"]
-QuantilesOver = Literal["dataset", "task"]
+QuantilesOver = Literal["dataset", "task", "human"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class OptimalityConfig:
     high_quantile: float = 0.8
     """quantile of the advantages where optimality is sigmoid(slope)"""
     quantiles_over: QuantilesOver = "dataset"
-    """rows that quantiles are taken over: all, or those of each task"""
+    """rows that quantiles are taken over: all, those of each task, or those that a human decided"""
     form: Form = "continuous"
     """continuous: a sigmoid (DexPIE); binary: 0 or 1 (RECAP)"""
     slope: float = 5.0
@@ -112,7 +112,7 @@ class Optimality:
     advantage: Floats
     scored: Floats  # optimality before the rule for human steps
     human: Bools
-    quantiles: dict[str, tuple[float, float]]  # task, or "all rows": (q_low, q_high)
+    quantiles: dict[str, tuple[float, float]]  # task, "all rows" or "human rows": (q_low, q_high)
 
     @property
     def optimality(self) -> Floats:
@@ -133,16 +133,26 @@ def label_rows(
     advantage = n_step_advantage(values, reward, layout, config.horizon_steps, divisor, config.past_end)
     scored = np.empty_like(advantage)
     found: dict[str, tuple[float, float]] = {}
-    for name, rows in _groups(layout, tasks, config.quantiles_over).items():
-        found[name] = quantiles(advantage[rows], config, name)
+    for name, rows, compared in _groups(layout, tasks, human, config.quantiles_over):
+        found[name] = quantiles(advantage[compared], config, name)
         scored[rows] = optimality(advantage[rows], *found[name], config)
     return Optimality(values, advantage, scored, human, found)
 
 
 def _groups(
-    layout: EpisodeLayout, tasks: list[str], over: QuantilesOver
-) -> dict[str, NDArray[np.bool_] | slice]:
+    layout: EpisodeLayout, tasks: list[str], human: Bools, over: QuantilesOver
+) -> Iterator[tuple[str, Bools, Bools]]:
+    """Name, rows to be scored, and the rows whose quantiles they are compared with."""
+    everything = np.ones(layout.rows, dtype=bool)
     if over == "dataset":
-        return {"all rows": slice(None)}
-    names = np.array(tasks)
-    return {name: np.repeat(names == name, layout.lengths) for name in dict.fromkeys(tasks)}
+        yield "all rows", everything, everything
+    elif over == "human":
+        if not human.any():
+            raise DexpieError(
+                "no row was decided by a human, nothing to compare with; give --quantiles-over dataset"
+            )
+        yield "human rows", everything, human
+    else:
+        for name in dict.fromkeys(tasks):
+            of_task = np.repeat(np.array(tasks) == name, layout.lengths)
+            yield name, of_task, of_task

@@ -13,8 +13,12 @@ from dexpie_training.config import Preset
 OPTIMALITY_PRESETS: Final[dict[Preset, OptimalityConfig]] = {
     "paper": OptimalityConfig(),
     "release": OptimalityConfig(horizon_steps=27, past_end="last_value"),
-    "default": OptimalityConfig(),
+    # Most of what a good policy does is as good as what the human does, give or take the critic's error.
+    "default": OptimalityConfig(quantiles_over="human", low_quantile=0.1, high_quantile=0.3),
 }
+RECAP: Final = OptimalityConfig(
+    form="binary"
+)  # its own rule, whatever the preset says of the continuous form
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,17 @@ class LabelOptions:
     checkpoint: Literal["latest", "best"] = "latest"
     """which checkpoint of the run: the last, or the one with the lowest held-out loss"""
     form: Form | None = None
-    """continuous (DexPIE) or binary (RECAP) (default: continuous)"""
+    """continuous (DexPIE) or binary (RECAP, the paper's quantiles with it) (default: continuous)"""
     horizon_steps: int | None = None
     """N of the advantage [steps at 25 Hz] (default: 24; release 27)"""
     low_quantile: float | None = None
-    """quantile of the advantages where optimality is 0.5 (default: 0.6)"""
+    """quantile of the advantages where optimality is 0.5 (default: 0.1; paper 0.6)"""
     high_quantile: float | None = None
-    """quantile of the advantages where optimality is sigmoid(slope) (default: 0.8)"""
+    """quantile of the advantages where optimality is sigmoid(slope) (default: 0.3; paper 0.8)"""
     slope: float | None = None
     """alpha of the sigmoid (default: 5)"""
     quantiles_over: QuantilesOver | None = None
-    """rows that quantiles are taken over: dataset (default), or each task's own"""
+    """rows that quantiles are taken over: the human's (default), all of them (paper) or each task's own"""
 
     def __post_init__(self) -> None:
         if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
@@ -54,8 +58,9 @@ class LabelOptions:
         """The preset's values with what the options say instead."""
         names = ("form", "horizon_steps", "low_quantile", "high_quantile", "slope", "quantiles_over")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        own = self.form == "binary" and self.preset == "default"
         try:
-            return replace(OPTIMALITY_PRESETS[self.preset], **given)
+            return replace(RECAP if own else OPTIMALITY_PRESETS[self.preset], **given)
         except ValueError as error:
             raise UsageError(f"--{str(error).replace('_', '-')}") from None
 

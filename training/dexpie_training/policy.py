@@ -124,7 +124,7 @@ class LoadedPolicy:
         given: Tensor | None = None
         if n:
             relative = action_space.relative_from_absolute(observation.tcp_T, prefix)
-            given = self._tensor(relative[None])
+            given = _tensor(relative[None]).to(self._device)
         with torch.inference_mode():
             chunk = self._actor.sample(
                 self._batch(observation), noise.to(self._device), given, self.info.guidance
@@ -145,14 +145,15 @@ class LoadedPolicy:
                 "use a policy with an image encoder on this cell"
             )
         pose = se3.pose9_from_matrix(observation.tcp_T)
-        state = self._tensor(np.asarray(scene)[None]) if names else None
-        return ObservationBatch(
-            self._tensor(observation.arm_q[None]),
-            self._tensor(pose[None]),
-            self._tensor(observation.hand[None]),
+        state = _tensor(np.asarray(scene)[None]) if names else None
+        seen = ObservationBatch(
+            _tensor(observation.arm_q[None]),
+            _tensor(pose[None]),
+            _tensor(observation.hand[None]),
             state,
             images=self._images(observation) if self.info.cameras else None,
         )
+        return seen.pin_memory().to(self._device) if self._device.type == "cuda" else seen
 
     def _images(self, observation: Observation) -> Tensor:
         """(1, cameras, H, W, 3) uint8, resized as those that it learnt from."""
@@ -164,10 +165,11 @@ class LoadedPolicy:
             )
         size_px = self._actor.config.encoder.image_size_px
         views = [images.resize(observation.images[camera], size_px) for camera in self.info.cameras]
-        return torch.from_numpy(np.stack(views)[None]).to(self._device)
+        return torch.from_numpy(np.stack(views)[None])
 
-    def _tensor(self, values: Array) -> Tensor:
-        return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self._device)
+
+def _tensor(values: Array) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))
 
 
 def _guidance(actor: Actor, wanted: float | None) -> float:

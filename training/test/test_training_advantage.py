@@ -145,6 +145,19 @@ def test_quantiles_of_each_task() -> None:
     np.testing.assert_allclose(labels.quantiles["lid"], np.quantile(labels.advantage[5:], [0.6, 0.8]))
 
 
+def test_quantiles_of_what_the_human_does() -> None:
+    """A row as good as the human's middling ones is as good as optimal, however many bad rows there are."""
+    reward = rewards(BY_HAND, ReturnConfig(10))
+    human = np.array([True] * 5 + [False] * 3)
+    config = OptimalityConfig(horizon_steps=1, quantiles_over="human", low_quantile=0.1, high_quantile=0.5)
+    labels = label_rows(VALUES, reward, 10.0, BY_HAND, human, ["bottle", "bottle"], config)
+    low, high = np.quantile(labels.advantage[:5], [0.1, 0.5])
+    assert labels.quantiles == {"human rows": (low, high)}
+    np.testing.assert_allclose(labels.scored, optimality(labels.advantage, low, high, config))
+    with pytest.raises(DexpieError, match="--quantiles-over dataset"):
+        label_rows(VALUES, reward, 10.0, BY_HAND, np.zeros(8, bool), ["bottle", "bottle"], config)
+
+
 def test_windows_of_mixed_sources() -> None:
     scored = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     human = np.array([True, False, False, True, True, True])

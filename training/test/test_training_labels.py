@@ -71,10 +71,10 @@ def test_labels_follow_from_values_by_the_definition(made) -> None:
             reward = -24.0 if inside else -float(last - t) - cost
             advantage.append(reward / length + (v[t + 24] if inside else 0.0) - v[t])
     np.testing.assert_allclose(labels.advantage, advantage, atol=1e-12)
-    low, high = np.quantile(advantage, [0.6, 0.8])
+    demonstration = np.isin(dataset.episode, [0, 1])
+    low, high = np.quantile(np.array(advantage)[demonstration], [0.1, 0.3])
     scored = expit(5.0 * (labels.advantage - low) / (high - low))
     np.testing.assert_allclose(labels.scored, scored, atol=1e-9)
-    demonstration = np.isin(dataset.episode, [0, 1])
     assert np.array_equal(labels.human, demonstration)
     np.testing.assert_allclose(labels.optimality, np.where(demonstration, 1.0, scored), atol=1e-9)
     windows = np.arange(24)[None] + np.array([[0], [int(dataset.first_rows[5])]])
@@ -88,7 +88,7 @@ def test_provenance_says_where_labels_come_from(made) -> None:
     assert meta["critic"]["model_sha256"] == find_checkpoint(critic).meta["model_sha256"]
     assert meta["dataset"]["content_sha256"] == Dataset.open(dataset).content_hash
     assert meta["config"]["horizon_steps"] == 24 and meta["critic"]["crossfit"] == 2
-    assert meta["counts"]["rows"] == len(Dataset.open(dataset)) and len(meta["quantiles"]["all rows"]) == 2
+    assert meta["counts"]["rows"] == len(Dataset.open(dataset)) and len(meta["quantiles"]["human rows"]) == 2
 
 
 def test_labelling_leaves_the_dataset_as_it_is(made) -> None:
@@ -159,7 +159,7 @@ def test_windows_of_an_actor_take_the_labels_of_their_first_rows(made) -> None:
     rows = ROWS_OF["dexpie"].rows(dataset)
     observed = ObservedRows.open(dataset, config.encoder)
     data = LabelledRows.prepare(observed, rows, config, labels)
-    np.testing.assert_allclose(data.optimality, labels.optimality[data.data.rows], rtol=1e-6)
+    np.testing.assert_allclose(data.optimality, labels.optimality[data.data.rows], rtol=1e-6, atol=1e-6)
     assert 0 < int((data.optimality < 0.5).sum()) < len(data)
     assert torch.all(LabelledRows.prepare(observed, rows, config, None).optimality == 1.0)
 
@@ -179,7 +179,7 @@ def test_wrong_use(made, tmp_path: Path) -> None:
         run_label(LabelOptions(dataset, critic, "a"))
     with pytest.raises(UsageError, match="must be a plain file name"):
         LabelOptions(dataset, critic, "../a")
-    with pytest.raises(UsageError, match=r"--low-quantile 0\.9 must be below high-quantile 0\.8"):
+    with pytest.raises(UsageError, match=r"--low-quantile 0\.9 must be below high-quantile 0\.3"):
         LabelOptions(dataset, critic, "b", low_quantile=0.9)
     with pytest.raises(UsageError, match="no such labels; make them with `dexpie label`"):
         Labels.open(Dataset.open(dataset), "b")

@@ -11,10 +11,11 @@ DEFAULT: Final = "default"
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the default: fields of the critic's or the actor's configuration, or the guidance."""
+    """What differs from the default: fields of a configuration, options of labelling, or the guidance."""
 
     name: str
     critic: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     actor: tuple[str, ...] = ()
     guidance: float | None = None  # of the default's policy, which is not trained anew
 
@@ -31,6 +32,8 @@ VARIANTS: Final = (
     Variant("scale-chunk", actor=("action_scale=chunk",)),
     Variant("scale-none", actor=("action_scale=none",)),
     Variant("window-majority", actor=("condition.window_rule=majority",)),
+    Variant("labels-paper", labels=("--preset", "paper")),
+    Variant("labels-48-steps", labels=("--horizon-steps", "48")),
     Variant("guidance-0", guidance=0.0),
     Variant("guidance-1", guidance=1.0),
     Variant("guidance-3", guidance=3.0),
@@ -57,17 +60,19 @@ class Ablation(Experiment):
         labels = label_step(f"labels.{seed}", data, critic, LABELS["dexpie"])
         found.append(labels)
         for variant in (Variant(DEFAULT), *VARIANTS):
-            found += self._variant(variant, data, labels, seed)
+            found += self._variant(variant, data, critic, labels, seed)
         return found
 
-    def _variant(self, variant: Variant, data: str, labels: Step, seed: int) -> list[Step]:
+    def _variant(self, variant: Variant, data: str, critic: str, labels: Step, seed: int) -> list[Step]:
         if variant.guidance is not None:
             return [self._evaluate(variant.name, seed, DEFAULT, variant.guidance)]
         found = list[Step]()
         if variant.critic:
             critic = f"critic-{variant.name}.{seed}"
+            found.append(self._critic(critic, data, seed, variant.critic))
+        if variant.critic or variant.labels:
             form, name = LABELS["dexpie"], f"labels-{variant.name}.{seed}"
-            labels = label_step(name, data, critic, form, variant.name)
-            found = [self._critic(critic, data, seed, variant.critic), labels]
+            labels = label_step(name, data, critic, form, variant.labels, variant.name)
+            found.append(labels)
         found.append(self._actor(variant.name, "dexpie", data, seed, labels, variant.actor))
         return [*found, self._evaluate(variant.name, seed)]

@@ -188,10 +188,14 @@ class Experiment:
         return Step(name, arguments, suffix=".json", whole="{out}", estimate_s=2.5 * self.budget.trials)
 
 
-def label_step(name: str, data: str, critic: str, form: str, variant: str = "") -> Step:
+def label_step(
+    name: str, data: str, critic: str, form: str, options: tuple[str, ...] = (), variant: str = ""
+) -> Step:
     """Labels that lie in the dataset; a variant has a name of its own there."""
     own = f"{form}-{variant}" if variant else form
-    arguments = ("label", "{" + data + "}", "--critic", "{" + critic + "}", "--name", own, "--form", form)
+    arguments = (
+        "label", "{" + data + "}", "--critic", "{" + critic + "}", "--name", own, "--form", form, *options,
+    )  # fmt: skip
     return Step(name, arguments, whole="{" + data + "}/labels/" + own + ".json", estimate_s=8.0)
 
 
