@@ -60,7 +60,7 @@ class Collection:
 def as_collected(episodes: Iterable[RecordedEpisode]) -> list[CollectedEpisode]:
     """What the plan needs to know of those that ended in success or failure."""
     return [
-        CollectedEpisode(e.episode_id, e.stage, e.seed, cast(Outcome, e.outcome), e.pair_id)
+        CollectedEpisode(e.episode_id, e.stage, e.seed, cast(Outcome, e.outcome), e.pair_id, e.duration_s)
         for e in episodes
         if e.outcome in ENDED
     ]

@@ -120,14 +120,16 @@ def _run_unit(unit: Unit) -> tuple[Unit, list[CollectedEpisode]]:
     recorded = [_record(unit.episode)]
     if unit.correct and recorded[0].outcome == "failure":
         failed = recorded[0]
-        recorded.append(_record(PlannedEpisode(failed.stage, failed.seed, failed.episode_id)))
+        again = PlannedEpisode(failed.stage, failed.seed, failed.episode_id, failed.duration_s)
+        recorded.append(_record(again))
     return unit, recorded
 
 
 def _record(planned: PlannedEpisode) -> CollectedEpisode:
     result = _run(planned)
     assert result.bag is not None
-    return CollectedEpisode(result.bag.name, planned.stage, planned.seed, result.outcome, planned.pair_id)
+    name, outcome = result.bag.name, result.outcome
+    return CollectedEpisode(name, planned.stage, planned.seed, outcome, planned.pair_id, result.duration_s)
 
 
 def _run(planned: PlannedEpisode, watch: Callable[[Any], None] | None = None) -> Any:
@@ -147,6 +149,7 @@ def _run(planned: PlannedEpisode, watch: Callable[[Any], None] | None = None) ->
         cameras=options.images,
         policy_images=policy is not None and bool(policy.info.cameras),
         pair_id=planned.pair_id,
+        failed_after_s=planned.failed_after_s,
         max_steps=_max_steps(options, planned),
         correct=planned.is_correction,
         episode_id=bag_name(options.task, planned, policy.policy_id if policy is not None else ""),

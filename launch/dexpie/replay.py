@@ -32,7 +32,7 @@ def replay(
     missing = [e for e in episodes if not _is_same(folder / e.bag.name, e.bag)]
     for episode in missing:
         shutil.rmtree(folder / episode.bag.name, ignore_errors=True)
-    waiting = iter([Unit(PlannedEpisode(e.stage, e.seed, e.pair_id), correct=False) for e in missing])
+    waiting = iter([Unit(_planned(e), correct=False) for e in missing])
     if missing:
         options = LockstepOptions(missing[0].task, str(policy), str(folder), images=True, limit_s=limit_s)
         for _ in run_units(options, lambda: next(waiting, None)):
@@ -42,6 +42,14 @@ def replay(
         {e.episode_id: folder / e.bag.name for e in same},
         {e.episode_id: "run again, it came out otherwise" for e in episodes if e not in same},
     )
+
+
+def _planned(episode: RecordedEpisode) -> PlannedEpisode:
+    """The same episode; the operator of a correction knows how long the attempt went on."""
+    attempt = episode.bag.parent / episode.pair_id
+    failed = episodes_of(attempt) if episode.pair_id and attempt.is_dir() else []
+    failed_after_s = sum(e.duration_s for e in failed if e.episode_id == episode.pair_id)
+    return PlannedEpisode(episode.stage, episode.seed, episode.pair_id, failed_after_s)
 
 
 def _is_same(again: Path, bag: Path) -> bool:

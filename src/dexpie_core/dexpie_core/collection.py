@@ -60,15 +60,20 @@ class CollectedEpisode:
     seed: int
     outcome: Outcome
     pair_id: str = ""
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class PlannedEpisode:
-    """An episode to be recorded: an attempt, or with pair_id the correction of that failed attempt."""
+    """An episode to be recorded: an attempt, or with pair_id the correction of that failed attempt.
+
+    failed_after_s: how long that attempt went on; 0: not known.
+    """
 
     stage: str
     seed: int
     pair_id: str = ""
+    failed_after_s: float = 0.0
 
     @property
     def is_correction(self) -> bool:
@@ -146,7 +151,7 @@ def next_episode(
     for name in _from(plan.stages, stage):
         for failed in pending:
             if failed.stage == name:
-                return PlannedEpisode(name, failed.seed, failed.episode_id)
+                return PlannedEpisode(name, failed.seed, failed.episode_id, failed.duration_s)
         if name in wanting:
             return PlannedEpisode(name, next(seed for seed in plan.seeds if seed not in used))
     raise AssertionError("the shares of the stages always add up to the episodes that are wanted")

@@ -46,6 +46,11 @@ def test_a_policy_that_always_fails_is_corrected_each_time() -> None:
     ]  # fmt: skip
 
 
+def test_a_correction_knows_how_long_the_attempt_went_on() -> None:
+    failed = CollectedEpisode("a", "initial", 0, "failure", duration_s=4.2)
+    assert next_episode(BOTTLE, [failed]) == PlannedEpisode("initial", 0, "a", 4.2)
+
+
 def test_a_policy_that_always_succeeds_needs_nobody() -> None:
     assert walk(BOTTLE, lambda p: "success") == [
         *(f"attempt-initial-{seed}" for seed in (0, 1, 2)),

@@ -100,7 +100,9 @@ class LockstepCell:
         self.executor = Executor(self.config.executor)
         self.executor.reset(pack(state.tcp_T, self.cell.hand_target))
         self.follower = HumanFollower(self.config.operator.follower)
-        self.operator.begin(request.seed, state, watching=request.correct)
+        self.operator.begin(
+            request.seed, state, watching=request.correct, failed_after_s=request.failed_after_s
+        )
         self.tick_index = 0
         self.start_ns = (EPOCH_S + 1000 * (request.seed % _SEEDS_BEFORE_WRAP)) * 10**9
         self._clutched_epoch = -1

@@ -5,7 +5,8 @@ world; follower, retargeting and executor do the rest. It sees what a person see
 pose, the mode, the alignment aid. It learns of its influence only through them.
 
 It demonstrates, or it watches a policy: while the attempt goes well its hands rest; when the oracle of
-progress loses faith it announces a takeover, turns wrist and fingers to the robot's, takes over, and guides
+progress loses faith, or shortly before the moment at which it saw an attempt from this start fail,
+it announces a takeover, turns wrist and fingers to the robot's, takes over, and guides
 the robot to the end of the task (paper A.2) or, with `hand_back`, until what went wrong is made good.
 """
 
@@ -30,6 +31,7 @@ DEFAULT_FOLLOWER = FollowerConfig(
     tracker_to_wrist_rotvec_rad=(0.35, -1.2, 0.6), world_to_base_rotvec_rad=(0.0, 0.0, 2.1)
 )
 """A tracker strapped on at some angle, and a tracker world turned against the arm's base."""
+FORESEEN = "the attempt failed from here"
 _IDLE_HAND = np.array([0.75, 0.75, 0.75, 0.75, 0.85, 0.7])
 
 
@@ -42,8 +44,9 @@ class OperatorConfig:
     the wrist is from the robot's at the takeover of a demonstration. speed_spread: relative difference of
     speed between episodes.
 
-    Of the watching: oracle: when it loses faith; patience_spread: relative difference of the patience between
-    episodes. rest_rad: how far a resting wrist is turned from the robot's. ask_rad, ask_hand: errors on the
+    Of the watching: oracle: when it loses faith; lead_s: how long before the moment of an attempt's
+    failure it takes over in the repetition; patience_spread: relative difference of both between episodes.
+    rest_rad: how far a resting wrist is turned from the robot's. ask_rad, ask_hand: errors on the
     alignment aid below which it asks for the takeover; the executor refuses beyond 0.5 rad and 0.6.
     hand_back: give the robot back once what went wrong is made good.
     """
@@ -58,6 +61,7 @@ class OperatorConfig:
     misalignment_rad: float = 0.1
     speed_spread: float = 0.12
     oracle: OracleConfig = field(default_factory=OracleConfig)
+    lead_s: float = 2.5
     patience_spread: float = 0.25
     rest_rad: float = 0.6
     ask_rad: float = 0.35
@@ -104,8 +108,18 @@ class VirtualOperator:
         self._world_to_base = se3.rotation_from_rotvec(self.config.follower.world_to_base_rotvec_rad)
         self._begun = False
 
-    def begin(self, seed: int, state: CellState, now_s: float = 0.0, watching: bool = False) -> None:
-        """Get ready: to demonstrate, wrist and fingers roughly as the robot's; or to watch, at rest."""
+    def begin(
+        self,
+        seed: int,
+        state: CellState,
+        now_s: float = 0.0,
+        watching: bool = False,
+        failed_after_s: float = 0.0,
+    ) -> None:
+        """Get ready: to demonstrate, wrist and fingers roughly as the robot's; or to watch, at rest.
+
+        failed_after_s: how long the attempt went on that it saw fail from the same start; 0: none.
+        """
         rng = np.random.default_rng([seed, 4711])
         config = self.config
         self._plan = make_plan(self._task, rng)
@@ -121,6 +135,8 @@ class VirtualOperator:
         patience_s = patience_of(rng, config.oracle.patience_s, config.patience_spread)
         self._oracle = ProgressOracle(self._task, replace(config.oracle, patience_s=patience_s))
         self._oracle.begin(now_s)
+        lead_s = patience_of(rng, config.lead_s, config.patience_spread)
+        self._foreseen_s = now_s + failed_after_s - lead_s if failed_after_s > 0.0 else np.inf
         self._last_s = self._asked_s = now_s
         self._announced_s = now_s - config.ready_s
         self._driving: Reacher | None = None
@@ -164,6 +180,8 @@ class VirtualOperator:
         assessed = self._oracle.see(seen.now_s, seen.scene, seen.state.tcp_T, seen.state.hand)
         self._assessed = assessed
         if mode is Mode.AUTONOMOUS:
+            if assessed.judgement is Judgement.FINE and now_s >= self._foreseen_s:
+                assessed = replace(assessed, judgement=Judgement.FAILING, reason=FORESEEN)
             needed = assessed.judgement in (Judgement.FAILING, Judgement.HESITATING)
             self._alarm = assessed if needed else None
             if not needed or now_s - self._announced_s < self.config.ready_s:
@@ -196,6 +214,7 @@ class VirtualOperator:
             self._reference = unpack(command)[0]
             self._driving = Reacher(self._reference, now_s, self._limits)
             self._plan.first_phase(view)
+            self._foreseen_s = np.inf
             self._phase_s = now_s
             view = self._view(now_s)
         intent, new_phase = self._plan.step(view)

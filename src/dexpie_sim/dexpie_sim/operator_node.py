@@ -44,7 +44,8 @@ class OperatorParameters:
 class OperatorNode(LoopNode):
     """Acts between START and END of an episode that is its own; else it rests its hands, devices on.
 
-    It demonstrates, and it corrects the rollouts whose START names it as the operator ("virtual").
+    It demonstrates, and it corrects the rollouts whose START names it as the operator ("virtual"). How
+    long the attempts went on that it saw fail, it remembers.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,8 @@ class OperatorNode(LoopNode):
         self._glove = self.advertise(topics.GLOVE)
         self._keys = self.create_client(message_class("dexpie_msgs/srv/SetMode"), topics.SET_MODE_SERVICE)
         self._begun = self._active = self._watching = False
+        self._started_s = 0.0
+        self._failed_after_s: dict[str, float] = {}  # by episode
         self._phase = "waiting"
         self._tracker_share = 0.0
         self._refusals = 0
@@ -96,13 +99,18 @@ class OperatorNode(LoopNode):
     def _take_event(self, event: Any, now_s: float) -> None:
         """An episode of its own begins, or anything ends."""
         started = int(event.event) == messages.EVENT_START
+        if started:
+            self._started_s = now_s
+        elif event.outcome == "failure":
+            self._failed_after_s[event.episode_id] = now_s - self._started_s
         watching = event.kind == "rollout" and event.operator_name == VIRTUAL
         self._active = started and (watching or event.kind == "demonstration")
         if self._active:
-            self._begin(int(event.seed), now_s, watching)
+            known_s = self._failed_after_s.get(event.pair_id, 0.0)
+            self._begin(int(event.seed), now_s, watching, known_s)
 
-    def _begin(self, seed: int, now_s: float, watching: bool) -> None:
-        self._operator.begin(seed, self._state(now_s), now_s, watching)
+    def _begin(self, seed: int, now_s: float, watching: bool, failed_after_s: float = 0.0) -> None:
+        self._operator.begin(seed, self._state(now_s), now_s, watching, failed_after_s)
         self._begun, self._watching = True, watching
 
     def _acting_mode(self, mode: Any) -> Mode:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sim_policies_for_tests import Replay, demonstrate, lets_go, stalled
+from sim_policies_for_tests import Replay, demonstrate, lets_go, offset, stalled
 
 from dexpie_bags import summarise
 from dexpie_core.action_space import pack
@@ -24,7 +24,7 @@ from dexpie_sim.lockstep import (
     Tick,
     run_episode,
 )
-from dexpie_sim.operator import OperatorConfig, VirtualOperator
+from dexpie_sim.operator import FORESEEN, OperatorConfig, VirtualOperator
 from dexpie_sim.progress import OracleConfig
 from dexpie_sim.tasks.bottle import BottleTask
 
@@ -43,12 +43,18 @@ def carried(lockstep: LockstepCell) -> np.ndarray:
 
 
 def corrected(
-    cell: LockstepCell, commands: np.ndarray, seed: int, stage: str = "grasped", record: Path | None = None
+    cell: LockstepCell,
+    commands: np.ndarray,
+    seed: int,
+    stage: str = "grasped",
+    record: Path | None = None,
+    failed_after_s: float = 0.0,
 ) -> tuple[EpisodeResult, list[Tick]]:
     ticks: list[Tick] = []
     request = EpisodeRequest(
-        "rollout", stage, seed, Replay(commands), record_dir=record, cameras=False, correct=True
-    )
+        "rollout", stage, seed, Replay(commands), record_dir=record, cameras=False, correct=True,
+        failed_after_s=failed_after_s,
+    )  # fmt: skip
     return run_episode(cell, request, ticks.append), ticks
 
 
@@ -168,9 +174,26 @@ def test_a_bottle_that_falls_is_not_taken_over(lockstep: LockstepCell, carried: 
     assert (result.outcome, result.reason, result.interventions) == ("failure", "bottle fell over", ())
 
 
+def test_who_saw_the_attempt_fail_takes_over_before_it_fails_again(lockstep: LockstepCell) -> None:
+    """A hand that comes 5 cm beside the bottle knocks it over: seen tipping, it cannot be saved any more."""
+    commands = offset(demonstrate(lockstep, 1), 30, (0.0, 0.05))
+    attempt = run_episode(lockstep, EpisodeRequest("rollout", "initial", 1, Replay(commands)))
+    assert (attempt.outcome, attempt.reason) == ("failure", "bottle fell over")
+    surprised, _ = corrected(lockstep, commands, 1, "initial")
+    assert surprised.outcome == "failure" and surprised.interventions[0].reason == "bottle tips"
+    foreseen, ticks = corrected(lockstep, commands, 1, "initial", failed_after_s=attempt.duration_s)
+    (taken_over,) = foreseen.interventions
+    assert foreseen.success and taken_over.reason == FORESEEN
+    lead_s = attempt.duration_s - 0.04 * taken_over.announced
+    assert 0.6 * 2.5 - 0.04 <= lead_s <= 1.6 * 2.5 + 0.04  # people differ
+    assert_smooth(ticks)
+
+
 def test_only_rollouts_are_corrected() -> None:
     with pytest.raises(ValueError, match="rollout"):
         EpisodeRequest(correct=True)
+    with pytest.raises(ValueError, match="give correct too"):
+        EpisodeRequest("rollout", policy=Replay(np.zeros((1, 15))), failed_after_s=1.0)
 
 
 def test_it_rests_until_the_alarm_and_asks_only_once_it_is_aligned() -> None:

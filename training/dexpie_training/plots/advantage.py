@@ -108,7 +108,8 @@ def _draw_histogram(axes: "Axes", labels: "Labels", sources: Ints) -> None:
     for pair in quantiles.values():
         _mark(axes, pair)
     if len(quantiles) == 1:
-        names = (f"{config['low_quantile']:g} quantile ", f" {config['high_quantile']:g}")
+        whose = " of the human's" if config["quantiles_over"] == "human" else ""
+        names = (f"{config['low_quantile']:g} quantile{whose} ", f" {config['high_quantile']:g}")
         for x, text, side in zip(*quantiles.values(), names, ("right", "left"), strict=True):
             top = axes.get_xaxis_transform()
             axes.text(x, 0.98, text, color=MUTED, transform=top, ha=side, va="top", fontsize=8)
