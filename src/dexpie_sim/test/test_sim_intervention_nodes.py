@@ -11,7 +11,7 @@ import pytest
 
 from dexpie_core import messages, topics
 from dexpie_core.chunk_schedule import Chunk
-from dexpie_core.episode import EpisodeStart
+from dexpie_core.episode import EpisodeEnd, EpisodeStart
 from dexpie_core.limits import MotionLimits, step_sizes
 from dexpie_core.modes import Mode
 from dexpie_ros.factory import make
@@ -85,3 +85,29 @@ def test_a_rollout_that_stalls_is_corrected(tmp_path: Path) -> None:
         assert angular_rad <= limits.angular_step_rad + 1e-9
         assert hand <= limits.hand_step + 1e-9
     assert np.linalg.norm(rows[-1][:3] - rows[0][:3]) > 0.05  # the operator has moved it
+
+
+def test_it_remembers_when_the_attempt_failed(tmp_path: Path) -> None:
+    """Its patience is at least 1.5 s; an attempt that failed after less is taken over at once."""
+    with Peer() as peer, ExitStack() as stack:
+        modes, actions = peer.listen(topics.MODE), peer.listen(topics.EXECUTED_ACTION)
+        wishes, events = peer.listen(topics.TELEOP_ACTION), peer.advertise(topics.EPISODE_EVENT)
+        policy = StandingPolicy(peer)
+        for module, parameters in NODES.items():
+            stack.enter_context(NodeProcess(module, tmp_path / f"{module}.log", parameters))
+        stack.enter_context(Repeating(50.0, policy.answer))
+        peer.collect(wishes, lambda found: len(found) >= 5)
+        attempt = EpisodeStart("e1", "bottle", kind="rollout", policy_id="standing", seed=3)
+        events.publish(messages.episode_start(make, attempt, time.time_ns()))
+        peer.collect(actions, lambda found: len(found) >= 15)
+        events.publish(messages.episode_end(make, attempt, EpisodeEnd("failure"), time.time_ns()))
+        peer.collect(actions, lambda found: len(found) >= 5)
+        again = EpisodeStart(
+            "e2", "bottle", kind="rollout", policy_id="standing", operator="virtual", seed=3, pair_id="e1"
+        )
+        events.publish(messages.episode_start(make, again, time.time_ns()))
+        request = {"mode": int(Mode.AUTONOMOUS), "reason": "test"}
+        assert peer.call(topics.SET_MODE_SERVICE, "dexpie_msgs/srv/SetMode", **request).accepted
+        driven = peer.collect(actions, mode_is(Mode.ALIGNING))
+        peer.collect(modes, mode_is(Mode.HUMAN))
+    assert sum(messages.mode_of(m) is Mode.AUTONOMOUS for m in driven) < 1.5 * 25
