@@ -65,7 +65,7 @@ class OperatorNode(LoopNode):
         self._glove = self.advertise(topics.GLOVE)
         self._keys = self.create_client(message_class("dexpie_msgs/srv/SetMode"), topics.SET_MODE_SERVICE)
         self._begun = self._active = self._watching = False
-        self._started_s = 0.0
+        self._started = ("", 0.0)  # the episode that is under way, and since when
         self._failed_after_s: dict[str, float] = {}  # by episode
         self._phase = "waiting"
         self._tracker_share = 0.0
@@ -100,9 +100,9 @@ class OperatorNode(LoopNode):
         """An episode of its own begins, or anything ends."""
         started = int(event.event) == messages.EVENT_START
         if started:
-            self._started_s = now_s
-        elif event.outcome == "failure":
-            self._failed_after_s[event.episode_id] = now_s - self._started_s
+            self._started = (event.episode_id, now_s)
+        elif event.outcome == "failure" and self._started[0] == event.episode_id:
+            self._failed_after_s[event.episode_id] = now_s - self._started[1]
         watching = event.kind == "rollout" and event.operator_name == VIRTUAL
         self._active = started and (watching or event.kind == "demonstration")
         if self._active:

@@ -55,6 +55,21 @@ class StandingPolicy:
         )
 
 
+def start_graph(peer: Peer, stack: ExitStack, logs: Path) -> None:
+    """The nodes and a standing policy, until `stack` ends; returns when the operator's hand is followed."""
+    wishes, policy = peer.listen(topics.TELEOP_ACTION), StandingPolicy(peer)
+    for module, parameters in NODES.items():
+        stack.enter_context(NodeProcess(module, logs / f"{module}.log", parameters))
+    stack.enter_context(Repeating(50.0, policy.answer))
+    peer.collect(wishes, lambda found: len(found) >= 5)
+
+
+def autonomous(peer: Peer) -> bool:
+    """Ask for the policy's turn; whether it is granted."""
+    asked = {"mode": int(Mode.AUTONOMOUS), "reason": "test"}
+    return bool(peer.call(topics.SET_MODE_SERVICE, "dexpie_msgs/srv/SetMode", **asked).accepted)
+
+
 def mode_is(mode: Mode) -> Any:
     return lambda found: any(messages.mode_of(m) is mode for m in found)
 
@@ -62,16 +77,11 @@ def mode_is(mode: Mode) -> Any:
 def test_a_rollout_that_stalls_is_corrected(tmp_path: Path) -> None:
     with Peer() as peer, ExitStack() as stack:
         modes, actions = peer.listen(topics.MODE), peer.listen(topics.EXECUTED_ACTION)
-        wishes, events = peer.listen(topics.TELEOP_ACTION), peer.advertise(topics.EPISODE_EVENT)
-        policy = StandingPolicy(peer)
-        for module, parameters in NODES.items():
-            stack.enter_context(NodeProcess(module, tmp_path / f"{module}.log", parameters))
-        stack.enter_context(Repeating(50.0, policy.answer))
-        peer.collect(wishes, lambda found: len(found) >= 5)
+        events = peer.advertise(topics.EPISODE_EVENT)
+        start_graph(peer, stack, tmp_path)
         start = EpisodeStart("e1", "bottle", kind="rollout", policy_id="standing", operator="virtual", seed=3)
         events.publish(messages.episode_start(make, start, time.time_ns()))
-        request = {"mode": int(Mode.AUTONOMOUS), "reason": "test"}
-        assert peer.call(topics.SET_MODE_SERVICE, "dexpie_msgs/srv/SetMode", **request).accepted
+        assert autonomous(peer)
         switched = peer.collect(modes, mode_is(Mode.HUMAN))
         executed = peer.collect(actions, lambda found: sum(m.source == 2 for m in found) >= 50)
     order = [messages.mode_of(m) for m in switched]
@@ -91,23 +101,20 @@ def test_it_remembers_when_the_attempt_failed(tmp_path: Path) -> None:
     """Its patience is at least 1.5 s; an attempt that failed after less is taken over at once."""
     with Peer() as peer, ExitStack() as stack:
         modes, actions = peer.listen(topics.MODE), peer.listen(topics.EXECUTED_ACTION)
-        wishes, events = peer.listen(topics.TELEOP_ACTION), peer.advertise(topics.EPISODE_EVENT)
-        policy = StandingPolicy(peer)
-        for module, parameters in NODES.items():
-            stack.enter_context(NodeProcess(module, tmp_path / f"{module}.log", parameters))
-        stack.enter_context(Repeating(50.0, policy.answer))
-        peer.collect(wishes, lambda found: len(found) >= 5)
+        events = peer.advertise(topics.EPISODE_EVENT)
+        start_graph(peer, stack, tmp_path)
         attempt = EpisodeStart("e1", "bottle", kind="rollout", policy_id="standing", seed=3)
         events.publish(messages.episode_start(make, attempt, time.time_ns()))
-        peer.collect(actions, lambda found: len(found) >= 15)
+        actions.newest()  # those from before the episode
+        peer.collect(actions, lambda found: len(found) >= 25)
         events.publish(messages.episode_end(make, attempt, EpisodeEnd("failure"), time.time_ns()))
-        peer.collect(actions, lambda found: len(found) >= 5)
+        peer.collect(actions, lambda found: len(found) >= 25)
         again = EpisodeStart(
             "e2", "bottle", kind="rollout", policy_id="standing", operator="virtual", seed=3, pair_id="e1"
         )
         events.publish(messages.episode_start(make, again, time.time_ns()))
-        request = {"mode": int(Mode.AUTONOMOUS), "reason": "test"}
-        assert peer.call(topics.SET_MODE_SERVICE, "dexpie_msgs/srv/SetMode", **request).accepted
+        actions.newest()
+        assert autonomous(peer)
         driven = peer.collect(actions, mode_is(Mode.ALIGNING))
         peer.collect(modes, mode_is(Mode.HUMAN))
     assert sum(messages.mode_of(m) is Mode.AUTONOMOUS for m in driven) < 1.5 * 25
