@@ -16,9 +16,8 @@ OPTIMALITY_PRESETS: Final[dict[Preset, OptimalityConfig]] = {
     # Most of what a good policy does is as good as what the human does, give or take the critic's error.
     "default": OptimalityConfig(quantiles_over="human", low_quantile=0.1, high_quantile=0.3),
 }
-RECAP: Final = OptimalityConfig(
-    form="binary"
-)  # its own rule, whatever the preset says of the continuous form
+# Its own rule, whatever the default says of the continuous form.
+RECAP: Final = OptimalityConfig(form="binary")
 
 
 @dataclass(frozen=True)
