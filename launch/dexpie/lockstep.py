@@ -119,9 +119,7 @@ def _run_seed(seed: int) -> LockstepResult:
 def _run_unit(unit: Unit) -> tuple[Unit, list[CollectedEpisode]]:
     recorded = [_record(unit.episode)]
     if unit.correct and recorded[0].outcome == "failure":
-        failed = recorded[0]
-        again = PlannedEpisode(failed.stage, failed.seed, failed.episode_id, failed.duration_s)
-        recorded.append(_record(again))
+        recorded.append(_record(recorded[0].correction))
     return unit, recorded
 
 

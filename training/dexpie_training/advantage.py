@@ -141,9 +141,9 @@ def label_rows(
 
 def _groups(
     layout: EpisodeLayout, tasks: list[str], human: Bools, over: QuantilesOver
-) -> Iterator[tuple[str, Bools, Bools]]:
+) -> Iterator[tuple[str, Bools | slice, Bools | slice]]:
     """Name, rows to be scored, and the rows whose quantiles they are compared with."""
-    everything = np.ones(layout.rows, dtype=bool)
+    everything = slice(None)
     if over == "dataset":
         yield "all rows", everything, everything
     elif over == "human":
@@ -153,6 +153,7 @@ def _groups(
             )
         yield "human rows", everything, human
     else:
+        names = np.array(tasks)
         for name in dict.fromkeys(tasks):
-            of_task = np.repeat(np.array(tasks) == name, layout.lengths)
+            of_task = np.repeat(names == name, layout.lengths)
             yield name, of_task, of_task

@@ -16,8 +16,6 @@ OPTIMALITY_PRESETS: Final[dict[Preset, OptimalityConfig]] = {
     # Most of what a good policy does is as good as what the human does, give or take the critic's error.
     "default": OptimalityConfig(quantiles_over="human", low_quantile=0.1, high_quantile=0.3),
 }
-# Its own rule, whatever the default says of the continuous form.
-RECAP: Final = OptimalityConfig(form="binary")
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,10 @@ class LabelOptions:
         """The preset's values with what the options say instead."""
         names = ("form", "horizon_steps", "low_quantile", "high_quantile", "slope", "quantiles_over")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        own = self.form == "binary" and self.preset == "default"
+        # RECAP has its own rule, whatever the default says of the continuous form.
+        preset = "paper" if self.form == "binary" and self.preset == "default" else self.preset
         try:
-            return replace(RECAP if own else OPTIMALITY_PRESETS[self.preset], **given)
+            return replace(OPTIMALITY_PRESETS[preset], **given)
         except ValueError as error:
             raise UsageError(f"--{str(error).replace('_', '-')}") from None
 

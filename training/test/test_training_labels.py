@@ -159,7 +159,7 @@ def test_windows_of_an_actor_take_the_labels_of_their_first_rows(made) -> None:
     rows = ROWS_OF["dexpie"].rows(dataset)
     observed = ObservedRows.open(dataset, config.encoder)
     data = LabelledRows.prepare(observed, rows, config, labels)
-    np.testing.assert_allclose(data.optimality, labels.optimality[data.data.rows], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(data.optimality, labels.optimality[data.data.rows], rtol=1e-6, atol=1e-38)
     assert 0 < int((data.optimality < 0.5).sum()) < len(data)
     assert torch.all(LabelledRows.prepare(observed, rows, config, None).optimality == 1.0)
 

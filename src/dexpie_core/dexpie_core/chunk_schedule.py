@@ -153,7 +153,7 @@ class ChunkSchedule:
     def awaits(self, tick: int) -> bool:
         """Whether the chunk that takes over at this tick, in the middle of the motion, is still missing."""
         pending = self._pending
-        if pending is None or pending.from_rest or self.config.synchronous:
+        if pending is None or pending.from_rest:  # as every request of the synchronous mode is
             return False
         return self._next is None and tick == pending.due_tick
 

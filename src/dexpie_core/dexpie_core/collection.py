@@ -62,6 +62,11 @@ class CollectedEpisode:
     pair_id: str = ""
     duration_s: float = 0.0
 
+    @property
+    def correction(self) -> "PlannedEpisode":
+        """The same start once more, to be corrected."""
+        return PlannedEpisode(self.stage, self.seed, self.episode_id, self.duration_s)
+
 
 @dataclass(frozen=True)
 class PlannedEpisode:
@@ -151,7 +156,7 @@ def next_episode(
     for name in _from(plan.stages, stage):
         for failed in pending:
             if failed.stage == name:
-                return PlannedEpisode(name, failed.seed, failed.episode_id, failed.duration_s)
+                return failed.correction
         if name in wanting:
             return PlannedEpisode(name, next(seed for seed in plan.seeds if seed not in used))
     raise AssertionError("the shares of the stages always add up to the episodes that are wanted")

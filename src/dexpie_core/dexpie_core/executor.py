@@ -104,8 +104,7 @@ class Executor:
     @property
     def awaits_chunk(self) -> bool:
         """Whether the next tick lacks the chunk that takes over in it: worth a moment, else it is starved."""
-        ticking = self._robot_ready and self.last_command is not None
-        return ticking and self.mode in POLICY_MODES and self.schedule.awaits(self.tick_count + 1)
+        return self.schedule.awaits(self.tick_count + 1)
 
     def offer_chunk(self, chunk: Chunk) -> Acceptance:
         """A chunk arrived from the policy."""
