@@ -18,18 +18,19 @@ ENDED = ("success", "failure")
 
 @dataclass(frozen=True)
 class Collection:
-    """Episodes of a task and kind, by one policy or by none, in a folder of bags."""
+    """Episodes of a task, kind and range of positions, by one policy or by none, in a folder of bags."""
 
     folder: Path
     task: str
     kind: str  # demonstration or rollout
     policy_id: str
+    positions: str  # train or held_out; empty: a person places the objects
     plan: CollectionPlan
 
     def owns(self, episode: RecordedEpisode) -> bool:
-        """Whether an episode is of this task, kind and policy."""
-        mine = (self.task, self.kind, self.policy_id)
-        return (episode.task, episode.kind, episode.policy_id) == mine
+        """Whether an episode is of this task, kind, policy and range."""
+        mine = (self.task, self.kind, self.policy_id, self.positions)
+        return (episode.task, episode.kind, episode.policy_id, episode.positions) == mine
 
     def episodes(self) -> list[RecordedEpisode]:
         """The recorded episodes that count."""

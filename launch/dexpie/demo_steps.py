@@ -89,7 +89,7 @@ def drive(demo: Demo, policy: Path, policy_id: str) -> RecordedEpisode:
     """One episode of the policy on the ROS graph, with a takeover in its middle; made once."""
     options = CollectOptions(
         TASK, demo.ros_bags, 1, policy=policy, operator="virtual", seed=ROS_SEED + demo.seed,
-        time_limit=FAST_ROS_LIMIT_S if demo.fast else None,
+        positions=demo.experiment.positions, time_limit=FAST_ROS_LIMIT_S if demo.fast else None,
     )  # fmt: skip
     record(options, listed=False, quiet=True, takeover=True)
     found = [e for e in recorded_episodes(demo.ros_bags) if e.policy_id == policy_id and e.outcome]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class RecordedEpisode:
     """One episode of a bag. outcome is empty where its end is missing; gaps: what the recording lacks.
 
+    positions: train or held_out; empty where a person placed the objects.
+
     interventions: how often the operator took over. steps and human_steps are ticks of the executor, those
     of the operator among them; 0 where they were not asked for.
     """
@@ -32,6 +34,7 @@ class RecordedEpisode:
     policy_id: str
     operator: str
     pair_id: str
+    positions: str
     outcome: str
     reason: str
     duration_s: float
@@ -117,8 +120,9 @@ def _episode(bag: Path, reading: _Reading) -> RecordedEpisode:
     e = reading.event
     return RecordedEpisode(
         bag, e.episode_id, e.task, e.kind, e.stage, int(e.seed), e.policy_id, e.operator_name, e.pair_id,
+        getattr(e, "positions", "train"),  # bags written before there was a choice lack the field
         e.outcome, e.reason, max(0, reading.end_ns - reading.start_ns) * 1e-9,
-        tuple(getattr(e, "gaps", ())),  # bags written before there were any lack the field
+        tuple(getattr(e, "gaps", ())),  # the same
         reading.interventions, reading.steps, reading.human_steps,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from dexpie_core.episode import POSITIONS
 from dexpie_core.errors import DexpieError, UsageError
 from dexpie_core.topics import CAMERAS
 
@@ -40,6 +41,7 @@ class GraphOptions:
     operator: str = ""  # empty: virtual where the cell is simulated, human where it is real
     inference: str = "async"
     seed: int = 0
+    positions: str = "train"  # range that the simulated objects' places are drawn from, or held_out
     config: str = ""  # parameter file of this very cell, read last; empty: none
     replace: str = ""  # NAME=PACKAGE/EXECUTABLE,...: drivers of one's own in the place of ours
 
@@ -90,6 +92,10 @@ def _scene(options: GraphOptions) -> dict[str, ParameterValue]:
     return {"task": options.task, "seed": options.seed}
 
 
+def _cell(options: GraphOptions) -> dict[str, ParameterValue]:
+    return {**_scene(options), "positions": options.positions}
+
+
 def _camera(name: str) -> _Entry:
     return _Entry(
         "dexpie_hardware",
@@ -115,11 +121,11 @@ _ARM_AND_HAND: tuple[_Entry, ...] = (
     ),
 )  # fmt: skip
 _DEVICES: dict[str, tuple[_Entry, ...]] = {
-    "sim": (_Entry("dexpie_sim", "cell_node", "sim_cell", _scene), *_SIMULATED),
+    "sim": (_Entry("dexpie_sim", "cell_node", "sim_cell", _cell), *_SIMULATED),
     "emulated": (
         _Entry(
             "dexpie_sim", "plant_node", "sim_cell",
-            lambda o: {**_scene(o), "socket": str(runtime_dir() / "plant")},
+            lambda o: {**_cell(o), "socket": str(runtime_dir() / "plant")},
         ),
         _Entry(
             "dexpie_hardware", "ur_emulator", "ur_emulator",
@@ -214,6 +220,10 @@ def check_options(options: GraphOptions) -> None:
         raise UsageError(f"--operator {options.operator}: not a choice; choose from {', '.join(OPERATORS)}")
     if options.hardware == "real" and options.operated_by == "virtual":
         raise UsageError("--operator virtual: acts in the simulated cell only; use human or none")
+    if options.positions not in POSITIONS:
+        raise UsageError(f"--positions {options.positions}: not a choice; choose from {', '.join(POSITIONS)}")
+    if options.hardware == "real" and options.positions != POSITIONS[0]:
+        raise UsageError("--positions: a person places the objects at the real cell; leave it out")
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: must be 0 or more")
     if options.policy and not Path(options.policy).is_dir():

@@ -32,6 +32,7 @@ DESCRIPTIONS = {
     "operator": "virtual, human or none; empty: virtual where the cell is simulated, human where it is real",
     "inference": "async or sync",
     "seed": "seed of the first scene",
+    "positions": "where the simulated objects lie: train or held_out",
     "replace": "NAME=PACKAGE/EXECUTABLE,...: drivers of one's own in the place of ours",
     "config": "parameter file of this very cell, read last; empty: none",
 }

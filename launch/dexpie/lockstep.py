@@ -66,10 +66,11 @@ def run_units(
     return run_as_taken(_run_unit, take, _prepare, (options,), workers)
 
 
-def bag_name(task: str, planned: PlannedEpisode, policy_id: str) -> str:
+def bag_name(task: str, planned: PlannedEpisode, policy_id: str, positions: str = "train") -> str:
     """Identity of an episode in simulated time, and folder name of its bag."""
     kind = ("correction" if planned.is_correction else "rollout") if policy_id else "demonstration"
-    name = f"{task}_{kind}_{planned.stage}_{planned.seed:06d}"
+    elsewhere = "" if positions == "train" else f"_{positions}"
+    name = f"{task}_{kind}_{planned.stage}{elsewhere}_{planned.seed:06d}"
     return f"{name}_{policy_id}" if policy_id else name
 
 
@@ -150,7 +151,9 @@ def _run(planned: PlannedEpisode, watch: Callable[[Any], None] | None = None) ->
         failed_after_s=planned.failed_after_s,
         max_steps=_max_steps(options, planned),
         correct=planned.is_correction,
-        episode_id=bag_name(options.task, planned, policy.policy_id if policy is not None else ""),
+        episode_id=bag_name(
+            options.task, planned, policy.policy_id if policy is not None else "", options.positions
+        ),
     )
 
     def on_tick(tick: Any) -> None:

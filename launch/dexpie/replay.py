@@ -27,14 +27,17 @@ class Replay:
 def replay(
     episodes: Sequence[RecordedEpisode], policy: Path, folder: Path, limit_s: float | None = None
 ) -> Replay:
-    """Run them again, recording the cameras into `folder`; those that it holds are not run again."""
+    """Run them (of one range) again, with cameras, into `folder`; what it holds already is not run again."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [e for e in episodes if not _is_same(folder / e.bag.name, e.bag)]
     for episode in missing:
         shutil.rmtree(folder / episode.bag.name, ignore_errors=True)
     waiting = iter([Unit(_planned(e), correct=False) for e in missing])
     if missing:
-        options = LockstepOptions(missing[0].task, str(policy), str(folder), images=True, limit_s=limit_s)
+        options = LockstepOptions(
+            missing[0].task, str(policy), str(folder), images=True, positions=missing[0].positions,
+            limit_s=limit_s,
+        )  # fmt: skip
         for _ in run_units(options, lambda: next(waiting, None)):
             pass
     same = [e for e in episodes if _is_same(folder / e.bag.name, e.bag)]

@@ -126,7 +126,7 @@ class Session:
         reply = self._client.call(
             EPISODE_START_SERVICE, episode_id="", task=o.task, stage=planned.stage, kind=o.kind,
             policy_id=o.policy_id, operator_name=o.operator if operated else "", seed=planned.seed,
-            pair_id=planned.pair_id,
+            pair_id=planned.pair_id, positions=o.positions,
         )  # fmt: skip
         return str(reply.episode_id)
 

@@ -22,6 +22,7 @@ class SessionOptions:
     seed: int
     corrections: bool
     policy_id: str = ""
+    positions: str = ""  # train or held_out; empty: a person places the objects
     operator: str = "virtual"  # virtual, human or none
     limit_s: float = 0.0  # an episode that is not done after so long has failed; 0: the operator judges
     simulated: bool = True  # the scene is reset by service
@@ -30,7 +31,7 @@ class SessionOptions:
     @property
     def collection(self) -> Collection:
         plan = CollectionPlan(self.stages, self.episodes, self.seed, self.corrections)
-        return Collection(Path(self.out), self.task, self.kind, self.policy_id, plan)
+        return Collection(Path(self.out), self.task, self.kind, self.policy_id, self.positions, plan)
 
     @property
     def by_person(self) -> bool:

@@ -56,6 +56,8 @@ class CollectOptions:
     """Simulated time in this program, faster than real time, instead of the ROS graph."""
     seed: int = 0
     """Seed of the first episode, 0 or more."""
+    positions: str = "train"
+    """Where the simulated objects lie: train (the range of the demonstrations) or held_out (around it)."""
     time_limit: Annotated[float | None, SECONDS] = None
     """An episode that is not done after this many seconds, a correction after twice as many, has failed;
     unless given, the task's own limit (a quarter more on the ROS graph), or none where a person judges."""
@@ -91,6 +93,7 @@ def check(options: CollectOptions) -> GraphOptions:
         operator=options.operator,
         inference=options.inference,
         seed=options.seed,
+        positions=options.positions,
         config=str(options.config.absolute()) if options.config else "",
         replace=options.replace,
     )
@@ -119,6 +122,7 @@ def collection_of(options: CollectOptions, graph: GraphOptions) -> Collection:
         options.task,
         ROLLOUT if options.policy else DEMONSTRATION,
         policy_id_of(options.policy, options.task) if options.policy else "",
+        options.positions if options.hardware != "real" else "",
         CollectionPlan(stages, options.episodes, options.seed, corrections),
     )
 
@@ -175,7 +179,7 @@ def collect_lockstep(options: CollectOptions, collection: Collection) -> None:
     """Episodes in worker processes and simulated time."""
     settings = LockstepOptions(
         task=options.task, policy=str(options.policy or ""), record=str(options.out), images=options.images,
-        synchronous=options.inference == "sync", limit_s=options.time_limit,
+        synchronous=options.inference == "sync", positions=options.positions, limit_s=options.time_limit,
     )  # fmt: skip
     plan, recorded = collection.plan, as_collected(collection.episodes())
     progress = Progress("episodes", options.episodes)
@@ -211,7 +215,7 @@ def collect_on_graph(
     session = SessionOptions(
         out=graph.record, task=collection.task, kind=collection.kind, stages=plan.stages,
         episodes=plan.episodes, seed=plan.first_seed, corrections=plan.corrections,
-        policy_id=collection.policy_id, operator=graph.operated_by,
+        policy_id=collection.policy_id, positions=collection.positions, operator=graph.operated_by,
         limit_s=options.time_limit or (0.0 if by_person else time_limit_s(options.task)),
         simulated=options.hardware != "real", takeover=takeover,
     )  # fmt: skip

@@ -15,13 +15,14 @@ from dexpie.lockstep import LockstepOptions, run_lockstep, task_steps
 from dexpie.policies import policy_id_of
 from dexpie.progress import Progress
 from dexpie_core.action_space import RATE_HZ
+from dexpie_core.episode import POSITIONS
 from dexpie_core.errors import UsageError
 
 if TYPE_CHECKING:
     from dexpie_training.evaluate import EvaluationReport
     from dexpie_training.trial_log import TrialLog
 
-TRIALS, FIRST_SEED, POSITIONS = 50, 10_000, "train"
+TRIALS, FIRST_SEED = 50, 10_000
 TICK_MS = 1e3 / RATE_HZ
 
 
@@ -95,17 +96,18 @@ def check(options: EvaluateOptions) -> Plan:
         raise UsageError(f"--latency {options.latency:g}: must be between 0 and 10000 ms")
     if options.guidance is not None and not 0.0 <= options.guidance < math.inf:
         raise UsageError(f"--guidance {options.guidance:g}: must be 0 or more")
-    if options.positions not in (None, "train", "held_out"):
-        raise UsageError(f"--positions {options.positions}: not a choice; choose from train, held_out")
     check_out(options.out)
     seed = FIRST_SEED if options.seed is None else options.seed
-    check_options(GraphOptions(task=options.task, inference=options.inference, seed=seed))
+    positions = POSITIONS[0] if options.positions is None else options.positions
+    check_options(
+        GraphOptions(task=options.task, inference=options.inference, seed=seed, positions=positions)
+    )
     policy_id = policy_id_of(options.policy, options.task)
     ticks = math.ceil(options.latency / TICK_MS - 1e-9)
     if options.beside is not None:
         return _beside(options, options.beside, policy_id, ticks)
     seeds = tuple(range(seed, seed + (options.trials or TRIALS)))
-    return Plan(policy_id, seeds, options.positions or POSITIONS, ticks, None)
+    return Plan(policy_id, seeds, positions, ticks, None)
 
 
 def _beside(options: EvaluateOptions, path: Path, policy_id: str, latency_ticks: int) -> Plan:
@@ -120,7 +122,7 @@ def _beside(options: EvaluateOptions, path: Path, policy_id: str, latency_ticks:
     if task != options.task:
         raise UsageError(f"--beside {path}: is of task {task}, not {options.task}")
     seeds = tuple(result.seed for result in other.results)
-    return Plan(policy_id, seeds, str(other.settings.get("positions", POSITIONS)), latency_ticks, other)
+    return Plan(policy_id, seeds, str(other.settings.get("positions", POSITIONS[0])), latency_ticks, other)
 
 
 def evaluate(options: EvaluateOptions) -> EvaluationReport:

@@ -16,6 +16,7 @@ from dexpie.experiments.budgets import BudgetName, budget
 from dexpie.experiments.pipelines import Experiment, ExperimentName
 from dexpie.experiments.results import results, results_text
 from dexpie.experiments.runner import Runner
+from dexpie_core.episode import Positions
 from dexpie_core.errors import UsageError
 
 RESULTS_FILE, TABLE_FILE, REPORT_FILE = "results.json", "results.txt", "report.html"
@@ -35,6 +36,9 @@ class ExperimentOptions:
     """Training seeds; each has its own policy, rollouts and critic."""
     first_seed: int = 0
     """The first of the training seeds: several machines can share the work, see `dexpie experiment pool`."""
+    positions: Positions = "held_out"
+    """Where the policy is deployed, in rollouts and trials: held_out (around the range in which it was
+    demonstrated) or train (within it)."""
     workers: int = 2
     """Steps at once, one processor core each."""
     plan: bool = False
@@ -126,7 +130,7 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
             raise UsageError(f"--{field} {value}: must be 1 or more")
     experiment = (Ablation if name == "ablation" else Experiment)(
         name, options.task, budget(options.budget, options.task), options.seeds, iterations,
-        first_seed=options.first_seed,
+        first_seed=options.first_seed, positions=options.positions,
     )  # fmt: skip
     version = code_version()
     runner = Runner(options.out, experiment.steps(), version, options.workers)
@@ -137,7 +141,7 @@ def _run(name: ExperimentName, options: ExperimentOptions, iterations: int = 1) 
     runner.run()
     found = results(experiment, runner.places, version)
     part = f"-from-{options.first_seed}" if options.first_seed else ""
-    folder = options.out / f"{name}-{options.task}-{options.budget}{part}"
+    folder = options.out / f"{name}-{options.task}-{options.positions}-{options.budget}{part}"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RESULTS_FILE, found)
     text = results_text(found)
@@ -154,7 +158,8 @@ def _again(name: ExperimentName, options: ExperimentOptions, iterations: int) ->
     return "./dexpie " + shlex.join(
         (
             "experiment", name, "--task", options.task, "--out", str(options.out), "--budget", options.budget,
-            "--seeds", str(options.seeds), "--workers", str(options.workers), *more,
+            "--seeds", str(options.seeds), "--workers", str(options.workers),
+            "--positions", options.positions, *more,
         )
     )  # fmt: skip
 

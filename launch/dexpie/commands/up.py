@@ -37,6 +37,8 @@ class UpOptions:
     Unless given: human with --hardware real, else virtual."""
     seed: int = 0
     """Seed of the first scene, 0 or more."""
+    positions: str = "train"
+    """Where the simulated objects lie: train (the range of the demonstrations) or held_out (around it)."""
     config: Annotated[Path | None, PATH] = None
     """ROS parameter file of this very cell (addresses, serial numbers, calibration), read last."""
     replace: str = ""
@@ -55,6 +57,7 @@ def graph_options(options: UpOptions) -> GraphOptions:
         operator=options.operator,
         inference=options.inference,
         seed=options.seed,
+        positions=options.positions,
         config=str(options.config.absolute()) if options.config else "",
         replace=options.replace,
     )

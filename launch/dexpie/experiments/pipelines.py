@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from dexpie.experiments.budgets import Budget
 from dexpie.experiments.steps import Step
+from dexpie_core.episode import Positions
 from dexpie_core.errors import UsageError
 
 ExperimentName = Literal["improvement", "async", "staged", "ablation"]
@@ -27,6 +28,7 @@ class Experiment:
     first_seed: of the training seeds, which count up from it. demonstrations_seed: which demonstrations; the
     same for all training seeds.
     methods: of the improvement, the reference first.
+    positions: where the policies are deployed: those of rollouts and trials. The demonstrations' are `train`.
     """
 
     name: ExperimentName
@@ -37,6 +39,7 @@ class Experiment:
     first_seed: int = 0
     demonstrations_seed: int = 0
     methods: tuple[str, ...] = METHODS
+    positions: Positions = "held_out"
 
     def __post_init__(self) -> None:
         for seed in (self.demonstrations_seed, *self.replicates):
@@ -120,6 +123,7 @@ class Experiment:
         arguments = (
             *self._collect(self.budget.rollouts, first),
             "--policy", "{" + driver + "}", "--stages", stages, "--inference", inference,
+            "--positions", self.positions,
             *(() if limit is None else ("--time-limit", f"{limit:g}")),
         )  # fmt: skip
         return Step(name, arguments, estimate_s=6.0 * self.budget.rollouts)
@@ -181,8 +185,8 @@ class Experiment:
         """policy: the arm that it was trained for, where that is another one."""
         arguments = (
             "evaluate", "--policy", "{" + f"{policy or arm}.{seed}" + "}", "--task", self.task, "--trials",
-            str(self.budget.trials), "--workers", str(self.budget.cores), "--out", "{out}",
-            *(() if guidance is None else ("--guidance", f"{guidance:g}")),
+            str(self.budget.trials), "--workers", str(self.budget.cores), "--positions", self.positions,
+            "--out", "{out}", *(() if guidance is None else ("--guidance", f"{guidance:g}")),
         )  # fmt: skip
         name = self.report(arm, seed)
         return Step(name, arguments, suffix=".json", whole="{out}", estimate_s=2.5 * self.budget.trials)

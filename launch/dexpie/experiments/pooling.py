@@ -7,7 +7,7 @@ from dexpie.experiments.results import FORMAT, VERSION, difference, rate
 from dexpie_core.errors import UsageError
 from dexpie_training.proportions import PairedCounts
 
-ALIKE: Final = ("format", "version", "experiment", "task", "budget")
+ALIKE: Final = ("format", "version", "experiment", "task", "positions", "budget")
 
 
 def pooled(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

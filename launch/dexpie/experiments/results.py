@@ -10,7 +10,7 @@ from dexpie.table import table
 from dexpie_training.evaluate import EvaluationReport, read_report
 from dexpie_training.proportions import PairedCounts, wilson_interval
 
-FORMAT, VERSION = "dexpie-experiment", 3
+FORMAT, VERSION = "dexpie-experiment", 4
 RATE_HEADER = ("arm", "successes", "rate", "95 % interval", "by seed")
 DIFFERENCE_HEADER = ("difference", "points", "95 % interval", "p exact")
 
@@ -23,6 +23,7 @@ def results(experiment: Experiment, places: Mapping[str, str], code_version: str
         "version": VERSION,
         "experiment": experiment.name,
         "task": experiment.task,
+        "positions": experiment.positions,
         "seeds": list(experiment.replicates),
         "budget": asdict(experiment.budget),
         "code_versions": [code_version],
@@ -96,9 +97,10 @@ def difference_rows(found: Mapping[str, Any], p_text: Callable[[float], str]) ->
 def results_text(found: Mapping[str, Any]) -> str:
     """The table that a person reads."""
     seeds = ", ".join(map(str, found["seeds"]))
+    where = found["positions"].replace("_", " ")
     return "\n".join(
         [
-            f"{found['experiment']} on {found['task']}, training seeds {seeds}:",
+            f"{found['experiment']} on {found['task']}, {where} positions, training seeds {seeds}:",
             table(RATE_HEADER, rate_rows(found, "/")),
             "",
             table(DIFFERENCE_HEADER, difference_rows(found, lambda p: f"{p:.3g}")),

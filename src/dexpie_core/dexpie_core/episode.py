@@ -5,14 +5,20 @@ from typing import Final, Literal, get_args
 
 EpisodeKind = Literal["demonstration", "rollout"]
 Outcome = Literal["success", "failure", "discard"]
+Positions = Literal["train", "held_out"]
 TASKS: Final = ("bottle", "drawer", "lid")
 KINDS: Final = get_args(EpisodeKind)
 OUTCOMES: Final = get_args(Outcome)
+POSITIONS: Final = get_args(Positions)
+"""Where the simulation places the objects: in the range of the demonstrations, or in the frame around it."""
 
 
 @dataclass(frozen=True)
 class EpisodeStart:
-    """An episode begins. pair_id links a failed attempt and its corrected repetition."""
+    """An episode begins. pair_id links a failed attempt and its corrected repetition.
+
+    positions: range that the objects' places were drawn from; empty where a person placed them.
+    """
 
     episode_id: str
     task: str
@@ -22,6 +28,7 @@ class EpisodeStart:
     operator: str = ""
     seed: int = 0
     pair_id: str = ""
+    positions: str = ""
 
     def __post_init__(self) -> None:
         if not self.episode_id or "/" in self.episode_id or self.episode_id.startswith("."):

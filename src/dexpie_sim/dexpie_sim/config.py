@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from dexpie_core.episode import Positions
+
 PresetName = Literal["default", "ideal", "motors"]
-RangeName = Literal["train", "held_out"]
 LooksName = Literal["fixed", "varied"]
 PRESETS: tuple[PresetName, ...] = ("default", "ideal", "motors")
 LOOKS: tuple[LooksName, ...] = ("fixed", "varied")
@@ -39,7 +40,7 @@ class CellConfig:
 
     task: str = "bottle"
     preset: PresetName = "default"
-    positions: RangeName = "train"
+    positions: Positions = "train"
     timestep_s: float = 0.004
     servo_period_s: float = 0.02
     control_period_s: float = 0.04

@@ -236,6 +236,7 @@ def run_episode(
         operator="virtual" if request.operated else "",
         seed=request.seed,
         pair_id=request.pair_id,
+        positions=cell.config.cell.positions,
     )
     recorder = None
     if request.record_dir is not None:

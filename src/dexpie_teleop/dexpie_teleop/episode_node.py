@@ -132,6 +132,7 @@ class EpisodeNode(LoopNode):
                 operator=request.operator_name,
                 seed=int(request.seed),
                 pair_id=request.pair_id,
+                positions=request.positions,
             )
             self._begin(start)
         except (ValueError, DexpieError, OSError) as error:

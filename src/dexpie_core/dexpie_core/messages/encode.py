@@ -275,6 +275,7 @@ def _episode_event(make: Make, stamp_ns: int, event: int, start: EpisodeStart, *
         operator_name=start.operator,
         seed=start.seed,
         pair_id=start.pair_id,
+        positions=start.positions,
         **end,
     )
 

@@ -9,9 +9,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import ArrayLike, NDArray
 
-from dexpie_core.episode import Outcome
+from dexpie_core.episode import Outcome, Positions
 from dexpie_core.executor import TickOutput
-from dexpie_sim.config import RangeName
 from dexpie_sim.environment import spaces
 from dexpie_sim.environment.config import EnvironmentConfig, check_choice
 from dexpie_sim.environment.driving import Moment, make_driving
@@ -141,7 +140,7 @@ class CellEnvironment(gymnasium.Env[dict[str, Any], NDArray[np.float64]]):
         """Free the renderer. The environment can be reset and used again."""
         self._cell.close()
 
-    def _placement(self, options: dict[str, Any]) -> tuple[str, RangeName]:
+    def _placement(self, options: dict[str, Any]) -> tuple[str, Positions]:
         unknown = options.keys() - {"stage", "positions"}
         if unknown:
             raise ValueError(f"reset has no option {', '.join(sorted(unknown))}; it has stage and positions")

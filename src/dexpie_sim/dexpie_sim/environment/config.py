@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from dexpie_core.episode import POSITIONS, Positions
 from dexpie_core.executor import ExecutorConfig
-from dexpie_sim.config import CellConfig, PresetName, RangeName, preset
+from dexpie_sim.config import CellConfig, PresetName, preset
 from dexpie_sim.lockstep import LockstepConfig, with_inference
 from dexpie_sim.tasks import TASKS
 
 _CHOICES = {
     "task": tuple(TASKS),
     "preset": ("default", "ideal"),
-    "positions": ("train", "held_out"),
+    "positions": POSITIONS,
     "action": ("step", "chunk"),
     "frame": ("tcp", "base"),
     "inference": ("asynchronous", "holding"),
@@ -38,7 +39,7 @@ class EnvironmentConfig:
 
     task: str = "bottle"
     preset: PresetName = "default"
-    positions: RangeName = "train"
+    positions: Positions = "train"
     stage: str = "initial"
     action: Literal["step", "chunk"] = "step"
     frame: Literal["tcp", "base"] = "tcp"

@@ -9,8 +9,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from dexpie_core.episode import Positions
 from dexpie_core.se3 import Array
-from dexpie_sim.config import RangeName
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Task(ABC):
         """Look up ids once the model is compiled."""
 
     @abstractmethod
-    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
+    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: Positions) -> None:
         """Put the objects where an episode from `stage` starts and forget the verdict."""
 
     @abstractmethod

@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 
 from dexpie_core import se3
+from dexpie_core.episode import Positions
 from dexpie_core.se3 import Array
-from dexpie_sim.config import RangeName
 from dexpie_sim.model.bottle import PLATFORM_HALF_M, add_bottle, add_platform, radius_at
 from dexpie_sim.tasks.base import Move, SceneReading, Sensed, Task
 from dexpie_sim.tasks.placement import draw_xy
@@ -120,7 +120,7 @@ class BottleTask(Task):
         """The platform."""
         return frozenset({self._platform})
 
-    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
+    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: Positions) -> None:
         """Draw bottle and platform positions."""
         r = self.ranges
         bottle = draw_xy(rng, r.bottle_min_m, r.bottle_max_m, r.held_out_border_m, positions)

@@ -20,8 +20,8 @@ import mujoco
 import numpy as np
 
 from dexpie_core import se3
+from dexpie_core.episode import Positions
 from dexpie_core.se3 import Array
-from dexpie_sim.config import RangeName
 from dexpie_sim.model.drawer import (
     BOX_HALF_M,
     CLEAR_HEIGHT_M,
@@ -128,7 +128,7 @@ class DrawerTask(Task):
         """Carcass and drawer: pulling takes a few newtons, pressing on them stops the arm."""
         return self._fixtures
 
-    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
+    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: Positions) -> None:
         """Draw cabinet, opening and box."""
         self.put(data, _draw(rng, self.ranges, stage, positions))
         self._verdict = Verdict(stage=stage)
@@ -245,7 +245,7 @@ def _direction(yaw_rad: float) -> Array:
     return np.array([math.cos(yaw_rad), math.sin(yaw_rad), 0.0])
 
 
-def _draw(rng: np.random.Generator, ranges: DrawerRanges, stage: str, positions: RangeName) -> Layout:
+def _draw(rng: np.random.Generator, ranges: DrawerRanges, stage: str, positions: Positions) -> Layout:
     cabinet = rng.uniform(ranges.cabinet_min_m, ranges.cabinet_max_m)
     turned = rng.uniform(-1.0, 1.0) * ranges.cabinet_yaw_rad
     box_xy = rng.uniform(ranges.box_min_m, ranges.box_max_m)

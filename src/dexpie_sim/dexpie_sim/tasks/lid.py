@@ -17,8 +17,8 @@ import mujoco
 import numpy as np
 
 from dexpie_core import se3
+from dexpie_core.episode import Positions
 from dexpie_core.se3 import Array
-from dexpie_sim.config import RangeName
 from dexpie_sim.model.lid import (
     BOX_HEIGHT_M,
     BOX_INNER_HALF_M,
@@ -118,7 +118,7 @@ class LidTask(Task):
         """Box and lid: pressing down on them is pressing on the table. The firmest grip is 65 N."""
         return frozenset({self._body["box"], self._body["lid"]})
 
-    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: RangeName) -> None:
+    def place(self, data: mujoco.MjData, rng: np.random.Generator, stage: str, positions: Positions) -> None:
         """Draw the positions; from `opened` on the lid lies aside."""
         ranges = self.ranges
         box = draw_xy(rng, ranges.box_min_m, ranges.box_max_m, ranges.held_out_border_m, positions)

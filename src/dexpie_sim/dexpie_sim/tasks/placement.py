@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from dexpie_core.episode import Positions
 from dexpie_core.se3 import Array
-from dexpie_sim.config import RangeName
 
 
 def draw_xy(
@@ -11,7 +11,7 @@ def draw_xy(
     low_m: tuple[float, float],
     high_m: tuple[float, float],
     border_m: float,
-    positions: RangeName,
+    positions: Positions,
 ) -> Array:
     """A position (2,) in the rectangle (train), or in the frame of width `border_m` around it (held out)."""
     low, high = np.array(low_m), np.array(high_m)
