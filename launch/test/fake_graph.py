@@ -124,7 +124,7 @@ class FakeGraph:
     def _start(self, request: Any, response: Any) -> Any:
         start = EpisodeStart(
             f"e{len(self.starts)}", request.task, request.stage, request.kind, request.policy_id,
-            request.operator_name, int(request.seed), request.pair_id,
+            request.operator_name, int(request.seed), request.pair_id, request.positions,
         )  # fmt: skip
         self.starts.append(start)
         self._running = start

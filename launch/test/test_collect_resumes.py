@@ -78,7 +78,7 @@ def test_simulated_time_goes_on_after_a_kill_and_an_interrupt(
     bags = tmp_path / "bags"
     arguments = (
         f"collect --task bottle --out {bags} --episodes 6 --stages staged --policy {policy} --lockstep "
-        "--no-images --workers 1 --time-limit 2"
+        "--no-images --workers 1 --time-limit 2 --positions held_out"
     ).split()
     cut_off(started, arguments, bags, recorded=0, number=signal.SIGKILL)
     cut_off(started, arguments, bags, recorded=1, number=signal.SIGINT)
@@ -87,6 +87,7 @@ def test_simulated_time_goes_on_after_a_kill_and_an_interrupt(
     assert last.finish(PATIENCE_S) == 0, last.text
     episodes = assert_whole(bags, 6)
     assert {e.stage for e in episodes} == {"initial", "grasped"}
+    assert {e.positions for e in episodes} == {"held_out"}
     assert "of 6 episodes are already in" in last.text
 
 
@@ -94,7 +95,7 @@ def test_the_graph_goes_on_after_an_interrupt(policy: Path, tmp_path: Path, star
     bags = tmp_path / "bags"
     arguments = (
         f"collect --task bottle --out {bags} --episodes 3 --stages staged --policy {policy} --time-limit 1 "
-        f"--ready-timeout {PATIENCE_S}"
+        f"--ready-timeout {PATIENCE_S} --positions held_out"
     ).split()
     first = Cli(*arguments)
     started.append(first)
@@ -111,4 +112,5 @@ def test_the_graph_goes_on_after_an_interrupt(policy: Path, tmp_path: Path, star
     assert [e.what for e in sorted(episodes, key=lambda e: (e.seed, bool(e.pair_id)))] == [
         "attempt", "correction", "attempt",
     ]  # fmt: skip
+    assert {e.positions for e in episodes} == {"held_out"}
     assert "has no correction: there was no place left for one" in second.text

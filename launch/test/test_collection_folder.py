@@ -21,7 +21,7 @@ from dexpie_core.executor import Source, TickOutput
 from dexpie_core.modes import Mode
 from dexpie_core.topics import EPISODE_EVENT, EXECUTED_ACTION, MODE
 
-ATTEMPT = EpisodeStart("a0", "bottle", "initial", "rollout", "bc-1", "", 0)
+ATTEMPT = EpisodeStart("a0", "bottle", "initial", "rollout", "bc-1", "", 0, positions="held_out")
 CORRECTION = replace(ATTEMPT, episode_id="c0", operator="virtual", pair_id="a0")
 SECOND_NS = 10**9
 GAP = "/hand/state: 3 messages missing, longest gap 0.16 s at 12.4 s"
@@ -29,7 +29,7 @@ GAP = "/hand/state: 3 messages missing, longest gap 0.16 s at 12.4 s"
 
 def a_collection(folder: Path, episodes: int = 4) -> Collection:
     plan = CollectionPlan(("initial", "grasped"), episodes, corrections=True)
-    return Collection(folder, "bottle", "rollout", "bc-1", plan)
+    return Collection(folder, "bottle", "rollout", "bc-1", "held_out", plan)
 
 
 def write_bag(
@@ -70,6 +70,7 @@ def test_what_counts_is_of_the_task_the_policy_and_the_plan(tmp_path: Path) -> N
     write_bag(tmp_path, replace(ATTEMPT, episode_id="other policy", policy_id="bc-2"), "success")
     write_bag(tmp_path, replace(ATTEMPT, episode_id="other task", task="lid"), "success")
     write_bag(tmp_path, replace(ATTEMPT, episode_id="other stage", stage="opened"), "success")
+    write_bag(tmp_path, replace(ATTEMPT, episode_id="other range", positions="train"), "success")
     write_bag(tmp_path, replace(ATTEMPT, episode_id="other seed", seed=4), "success")
     write_bag(tmp_path, replace(ATTEMPT, episode_id="shown", kind="demonstration"), "success")
     assert [e.episode_id for e in a_collection(tmp_path).episodes()] == ["a0", "c0"]

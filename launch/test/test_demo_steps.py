@@ -82,8 +82,8 @@ def test_demo_and_experiments_run_out_of_one_folder_and_share_their_steps(
         sizes = ["--task", "bottle", "--budget", "smoke", "--seeds", "1"]
         assert cli.run(["experiment", name, *sizes, "--out", str(out)]) == 0, capsys.readouterr().err
         ran[name] = capsys.readouterr().err.count(": done")
-        results = json.loads((out / f"{name}-bottle-smoke" / "results.json").read_text())
-        assert "is missing:" not in (out / f"{name}-bottle-smoke" / "report.html").read_text()
+        results = json.loads((out / f"{name}-bottle-held_out-smoke" / "results.json").read_text())
+        assert "is missing:" not in (out / f"{name}-bottle-held_out-smoke" / "report.html").read_text()
         assert all(arm["trials"] == 2 for arm in results["arms"].values())
     # Of the improvement two methods are new, of the others one arm each; all else is shared.
     assert ran == {"improvement": 5, "async": 6, "staged": 6}

@@ -91,6 +91,19 @@ def test_replicates_and_rounds_start_from_states_of_their_own() -> None:
     assert all(1000 <= seed < 10_000 - 61 for seed in first)  # clear of demonstrations and evaluations
 
 
+@pytest.mark.parametrize("positions", ["train", "held_out"])
+def test_policies_are_tried_where_they_were_deployed_and_demonstrated_in_the_range(positions: str) -> None:
+    sizes = budget("cpu", "bottle")
+    steps = Experiment("improvement", "bottle", sizes, 1, positions=positions).steps()  # type: ignore[arg-type]
+    asked = {
+        s.name: s.arguments[s.arguments.index("--positions") + 1]
+        for s in steps
+        if "--positions" in s.arguments
+    }
+    arms = ("bc", "hg-dagger", "recap", "dexpie")
+    assert asked == dict.fromkeys(["rollouts.0", *(f"evaluate.{arm}.0" for arm in arms)], positions)
+
+
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(UsageError, match="--task cup: not a choice; choose from bottle, drawer, lid"):
         budget("cpu", "cup")

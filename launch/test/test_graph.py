@@ -39,10 +39,11 @@ def test_cameras_and_operator_can_be_left_out() -> None:
 
 
 def test_options_reach_the_nodes(tmp_path: Path) -> None:
-    graph = build_graph(GraphOptions(record=str(tmp_path), inference="sync", seed=7))
+    graph = build_graph(GraphOptions(record=str(tmp_path), inference="sync", seed=7, positions="held_out"))
     parameters = {node.name: dict(node.parameters) for node in graph}
     assert parameters["executor"] == {"synchronous": True}
-    assert parameters["sim_cell"] == {"task": "bottle", "seed": 7}
+    assert parameters["sim_cell"] == {"task": "bottle", "seed": 7, "positions": "held_out"}
+    assert parameters["virtual_operator"] == {"task": "bottle", "seed": 7}
     assert parameters["episode_manager"] == {"task": "bottle", "record_dir": str(tmp_path)}
 
 
@@ -57,6 +58,11 @@ def test_options_reach_the_nodes(tmp_path: Path) -> None:
         ({"task": "cup"}, "--task cup: no such task; choose from bottle, drawer, lid"),
         ({"inference": "fast"}, "--inference fast: not a choice; choose from async, sync"),
         ({"operator": "robot"}, "--operator robot: not a choice; choose from virtual, human, none"),
+        ({"positions": "new"}, "--positions new: not a choice; choose from train, held_out"),
+        (
+            {"hardware": "real", "positions": "held_out"},
+            "--positions: a person places the objects at the real cell; leave it out",
+        ),
         ({"replace": "hand"}, "--replace hand: give NAME=PACKAGE/EXECUTABLE"),
         ({"replace": "foot=a/b"}, "--replace foot: no such node in this graph; it has sim_cell, "),
         ({"config": "/nonexistent"}, "--config /nonexistent: no such file; copy and edit"),

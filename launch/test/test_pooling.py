@@ -56,6 +56,7 @@ def test_seeds_apart_are_seeds_together(tmp_path: Path) -> None:
     [
         ({}, "b: training seed 0 is in a too"),
         ({"seeds": [1], "task": "lid"}, "b: task differs from that of a"),
+        ({"seeds": [1], "positions": "train"}, "b: positions differs from that of a"),
         ({"seeds": [1], "budget": asdict(budget("cpu", "drawer"))}, "b: budget differs from that of a"),
         ({"seeds": [1], "arms": {}}, "b: compares other arms than a"),
         ({"version": 2}, "b: is no results.json of this version"),

@@ -22,7 +22,9 @@ from dexpie_core.topics import (
 from dexpie_ros.own_domain import own_domain
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
-STAGED = SessionOptions("bags", "bottle", "rollout", ("initial", "grasped"), 4, 0, True, "bc-1", "human")
+STAGED = SessionOptions(
+    "bags", "bottle", "rollout", ("initial", "grasped"), 4, 0, True, "bc-1", "held_out", "human"
+)
 
 
 @pytest.fixture
@@ -83,6 +85,7 @@ def test_a_person_prepares_judges_and_stops(graph: FakeGraph, capsys: pytest.Cap
         ("initial", 0, "human", "e0"),
         ("grasped", 1, "", ""),
     ]
+    assert {s.positions for s in graph.starts} == {"held_out"}
     assert graph.ends == ["failure", "discard", "success", "success"]
     assert [call for call in graph.calls if call.startswith("reset")] == [
         "reset initial 0", "reset initial 0", "reset initial 0", "reset grasped 1",
@@ -94,7 +97,17 @@ def test_a_person_prepares_judges_and_stops(graph: FakeGraph, capsys: pytest.Cap
 
 def test_at_the_real_cell_nothing_is_reset_and_a_fault_is_cleared_first(graph: FakeGraph) -> None:
     options = SessionOptions(
-        "bags", "bottle", "demonstration", ("initial", "grasped"), 1, 0, False, "", "human", simulated=False
+        "bags",
+        "bottle",
+        "demonstration",
+        ("initial", "grasped"),
+        1,
+        0,
+        False,
+        "",
+        "",
+        "human",
+        simulated=False,
     )
     with Running(options):
         graph.await_phase(Phase.WAITING, lambda s: "bring robot and objects" in s.prompt)
@@ -107,5 +120,5 @@ def test_at_the_real_cell_nothing_is_reset_and_a_fault_is_cleared_first(graph: F
             graph.press(COLLECTION_CONTINUE_SERVICE)
         graph.judge("success")
         graph.await_phase(Phase.FINISHED)
-    assert [s.operator for s in graph.starts] == ["human"]
+    assert [(s.operator, s.positions) for s in graph.starts] == [("human", "")]
     assert not any(call.startswith("reset") or call == "AUTONOMOUS" for call in graph.calls)
