@@ -39,14 +39,15 @@ def overview_section(demo: Demo, collected: Sequence[RecordedEpisode]) -> Sectio
                     f"A virtual operator demonstrated the {TASK} task {sizes.demonstrations} times through "
                     "tracker and glove. Every episode is a rosbag.",
                     f"Behaviour cloning (BC) learnt from them, {length}.",
-                    f"BC was let loose from all stages of the task: {len(attempts)} attempts, {good} of "
-                    "them successful. Failed ones were started again, and the operator took over: "
-                    f"{corrections} corrections.",
+                    "BC was deployed outside the range that it was shown, from all stages of the "
+                    f"task: {len(attempts)} attempts, {good} of them successful. The others were started "
+                    f"again, and the operator took over: {corrections} corrections.",
                     "A critic learnt from all of it how far the task is from its end, and labelled every "
                     "step with how much better or worse things became.",
                     "DexPIE, the same network, learnt from everything, told how good each step was, "
                     f"{length}.",
-                    f"Both were tried from the same {sizes.trials} new initial states.",
+                    f"Both were tried from the same {sizes.trials} initial states, out there and in none of "
+                    "the data.",
                     "DexPIE drove the cell over ROS 2 in real time; in the middle the operator took over "
                     "and handed back.",
                 )
