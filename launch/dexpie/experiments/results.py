@@ -97,7 +97,7 @@ def difference_rows(found: Mapping[str, Any], p_text: Callable[[float], str]) ->
 def results_text(found: Mapping[str, Any]) -> str:
     """The table that a person reads."""
     seeds = ", ".join(map(str, found["seeds"]))
-    where = found["positions"].replace("_", " ")
+    where = found["positions"].replace("_", "-")
     return "\n".join(
         [
             f"{found['experiment']} on {found['task']}, {where} positions, training seeds {seeds}:",

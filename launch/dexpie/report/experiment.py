@@ -29,7 +29,8 @@ def experiment_page(experiment: Experiment, found: Mapping[str, Any], work: Work
 
 def _success_section(found: Mapping[str, Any]) -> Section:
     note = (
-        f"Training seeds {', '.join(map(str, found['seeds']))}. Pairs are trials of one training seed and "
+        f"Rollouts and trials at {found['positions'].replace('_', '-')} positions, training seeds "
+        f"{', '.join(map(str, found['seeds']))}. Pairs are trials of one training seed and "
         "initial state. Intervals: Wilson's for rates, Newcombe's for paired differences; p: McNemar's exact "
         "test, not adjusted for the number of differences."
     )
