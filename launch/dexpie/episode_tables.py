@@ -40,12 +40,12 @@ def coverage_text(rows: Sequence[StageCoverage]) -> str:
 def inspected_parts(episodes: Sequence[RecordedEpisode]) -> list[str]:
     """A table of everything that is known of each episode, and what their recordings lack."""
     rows = [
-        (e.episode_id, e.task, e.stage, e.seed, e.what, e.outcome or "(no end)", e.pair_id or "-",
-         e.operator or "-", e.interventions, f"{_percent(e.human_steps, e.steps):.0f}", len(e.gaps),
-         f"{e.duration_s:.1f}", e.policy_id or "-", e.reason or "-")
+        (e.episode_id, e.task, e.stage, e.seed, e.positions or "-", e.what, e.outcome or "(no end)",
+         e.pair_id or "-", e.operator or "-", e.interventions, f"{_percent(e.human_steps, e.steps):.0f}",
+         len(e.gaps), f"{e.duration_s:.1f}", e.policy_id or "-", e.reason or "-")
         for e in episodes
     ]  # fmt: skip
-    header = ["episode", "task", "stage", "seed", "kind", "outcome", "corrects", "operator",
+    header = ["episode", "task", "stage", "seed", "positions", "kind", "outcome", "corrects", "operator",
               "interventions", "human %", "gaps", "seconds", "policy", "reason"]  # fmt: skip
     gaps = [f"  {e.episode_id}: {gap}" for e in episodes for gap in e.gaps]
     return [table(header, rows), *(["\n".join(["gaps:", *gaps])] if gaps else [])]

@@ -120,10 +120,10 @@ def test_inspect_shows_pairs_interventions_gaps_and_totals(
     assert cli.run(["inspect", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     lines = {line.split()[0]: line.split() for line in said.splitlines() if line.strip()}
-    assert lines["c0"][1:10] == [
-        "bottle", "initial", "0", "correction", "success", "a0", "virtual", "1", "50",
+    assert lines["c0"][1:11] == [
+        "bottle", "initial", "0", "held_out", "correction", "success", "a0", "virtual", "1", "50",
     ]  # fmt: skip
-    assert lines["a0"][6:11] == ["-", "-", "0", "0", "0"]
+    assert lines["a0"][7:12] == ["-", "-", "0", "0", "0"]
     assert lines["c0:"][1:] == GAP.split()
     totals = [line.split() for line in said.splitlines() if line.startswith("bottle")]
     assert totals == [
