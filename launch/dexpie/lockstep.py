@@ -24,6 +24,7 @@ class LockstepOptions:
     synchronous: bool = False
     latency_ticks: int = 3  # a chunk asked for at tick t is there at t + latency_ticks
     positions: str = "train"  # range of the object positions: train or held_out
+    judged: bool = False  # attempts that get no further are given up
     limit_s: float | None = None  # simulated time of an attempt, twice that of a correction; None: the task's
 
 
@@ -151,6 +152,7 @@ def _run(planned: PlannedEpisode, watch: Callable[[Any], None] | None = None) ->
         failed_after_s=planned.failed_after_s,
         max_steps=_max_steps(options, planned),
         correct=planned.is_correction,
+        judged=options.judged and not planned.is_correction,
         episode_id=bag_name(
             options.task, planned, policy.policy_id if policy is not None else "", options.positions
         ),

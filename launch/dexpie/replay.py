@@ -27,7 +27,10 @@ class Replay:
 def replay(
     episodes: Sequence[RecordedEpisode], policy: Path, folder: Path, limit_s: float | None = None
 ) -> Replay:
-    """Run them (of one range) again, with cameras, into `folder`; what it holds already is not run again."""
+    """Run them again, with cameras, into `folder`; what it holds already is not run again.
+
+    They are of one collection with corrections, in one range of positions.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [e for e in episodes if not _is_same(folder / e.bag.name, e.bag)]
     for episode in missing:
@@ -36,7 +39,7 @@ def replay(
     if missing:
         options = LockstepOptions(
             missing[0].task, str(policy), str(folder), images=True, positions=missing[0].positions,
-            limit_s=limit_s,
+            judged=True, limit_s=limit_s,
         )  # fmt: skip
         for _ in run_units(options, lambda: next(waiting, None)):
             pass

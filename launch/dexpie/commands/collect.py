@@ -180,6 +180,7 @@ def collect_lockstep(options: CollectOptions, collection: Collection) -> None:
     settings = LockstepOptions(
         task=options.task, policy=str(options.policy or ""), record=str(options.out), images=options.images,
         synchronous=options.inference == "sync", positions=options.positions, limit_s=options.time_limit,
+        judged=collection.plan.corrections,
     )  # fmt: skip
     plan, recorded = collection.plan, as_collected(collection.episodes())
     progress = Progress("episodes", options.episodes)

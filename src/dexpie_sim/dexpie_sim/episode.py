@@ -14,10 +14,11 @@ class EpisodeRequest:
 
     A demonstration needs no policy; a rollout needs one. record_dir: folder that receives the bag, or None.
     cameras: render pictures for the bag. policy_images: render pictures for the policy.
-    episode_id: identity, and name of the bag; empty: made of task, kind, stage and seed. correct: the
-    operator watches the rollout and intervenes. failed_after_s: how long the attempt went on that it saw fail
-    from the same start; 0: none. max_steps: None for the task's own limit, twice that with
-    `correct`, for the person begins where the policy gave up.
+    episode_id: identity, and name of the bag; empty: made of task, kind, stage and seed. judged: the operator
+    watches the rollout, and gives it up where it gets no further. correct: the operator watches the rollout
+    and intervenes. failed_after_s: how long the attempt went on that it saw fail from the same start; 0:
+    none. max_steps: None for the task's own limit, twice that with `correct`, for the person begins where
+    the policy gave up.
     """
 
     kind: EpisodeKind = "demonstration"
@@ -30,6 +31,7 @@ class EpisodeRequest:
     pair_id: str = ""
     max_steps: int | None = None
     correct: bool = False
+    judged: bool = False
     failed_after_s: float = 0.0
     episode_id: str = ""
 
@@ -38,8 +40,8 @@ class EpisodeRequest:
             raise ValueError("a rollout needs a policy, and a demonstration has none")
         if self.failed_after_s and not self.correct:
             raise ValueError("failed_after_s is what the operator of a correction knows; give correct too")
-        if self.correct and self.kind != "rollout":
-            raise ValueError("only a rollout can be corrected")
+        if (self.correct or self.judged) and self.kind != "rollout":
+            raise ValueError("only a rollout can be corrected, or judged")
 
     @property
     def operated(self) -> bool:

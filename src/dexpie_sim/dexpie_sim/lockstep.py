@@ -25,6 +25,7 @@ from dexpie_sim.config import CellConfig
 from dexpie_sim.episode import EpisodeRequest, EpisodeResult, episode_id
 from dexpie_sim.interventions import InterventionLog
 from dexpie_sim.operator import OperatorConfig, OperatorSignals, VirtualOperator
+from dexpie_sim.progress.bottleneck import Bottleneck
 from dexpie_sim.recording import EpisodeRecorder
 from dexpie_sim.render import SceneRenderer
 from dexpie_sim.tasks.base import SceneReading
@@ -273,6 +274,7 @@ def _run(
     limit = request.max_steps or round(
         cell.cell.task.max_steps * (CORRECTION_TIMES if request.correct else 1.0)
     )
+    judge = Bottleneck(cell.config.cell.task) if request.judged else None
     while True:
         tick = cell.tick()
         if request.correct and tick.signals is not None:
@@ -282,18 +284,22 @@ def _run(
         if on_tick is not None:
             on_tick(tick)
         fault = tick.output.reason if tick.output.mode is Mode.FAULT else ""
-        end = end_of(tick.scene, fault, cell.tick_index, limit)
+        state = tick.state
+        stuck = judge.see(cell.now_s, tick.scene, state.tcp_T, state.hand) if judge is not None else ""
+        end = end_of(tick.scene, fault, cell.tick_index, limit, stuck)
         if end is not None:
             return end
         cell.advance(tick.output, recorder.halfway if recorder is not None else None)
 
 
-def end_of(scene: SceneReading, fault: str, ticks: int, limit: int) -> EpisodeEnd | None:
-    """How an episode ends at this tick, or None; `fault`: why the executor gave up, empty unless it did."""
+def end_of(scene: SceneReading, fault: str, ticks: int, limit: int, stuck: str = "") -> EpisodeEnd | None:
+    """How an episode ends at this tick, or None; fault, stuck: why executor or operator gave up, or empty."""
     if scene.success:
         return EpisodeEnd("success", scene.reason)
     if scene.failure:
         return EpisodeEnd("failure", scene.reason)
     if fault:
         return EpisodeEnd("failure", f"fault: {fault}")
+    if stuck:
+        return EpisodeEnd("failure", stuck)
     return EpisodeEnd("failure", "time-out") if ticks >= limit else None

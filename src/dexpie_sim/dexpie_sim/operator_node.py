@@ -18,6 +18,7 @@ from dexpie_ros.looped import Level, LoopNode, Report
 from dexpie_ros.node import declare, parameter, run
 from dexpie_sim.cell import CellState
 from dexpie_sim.operator import VirtualOperator
+from dexpie_sim.progress.bottleneck import Bottleneck
 from dexpie_sim.tasks.base import SceneReading
 
 VIRTUAL = "virtual"
@@ -44,8 +45,9 @@ class OperatorParameters:
 class OperatorNode(LoopNode):
     """Acts between START and END of an episode that is its own; else it rests its hands, devices on.
 
-    It demonstrates, and it corrects the rollouts whose START names it as the operator ("virtual"). How
-    long the attempts went on that it saw fail, it remembers.
+    It demonstrates, and it corrects the rollouts whose START names it as the operator ("virtual"). Those
+    that name nobody it watches: what gets no further it ends as a failure, and it remembers how long the
+    attempts went on that it saw fail.
     """
 
     def __init__(self) -> None:
@@ -64,6 +66,10 @@ class OperatorNode(LoopNode):
         self._tracker = self.advertise(topics.TRACKER_POSE)
         self._glove = self.advertise(topics.GLOVE)
         self._keys = self.create_client(message_class("dexpie_msgs/srv/SetMode"), topics.SET_MODE_SERVICE)
+        self._ends = self.create_client(
+            message_class("dexpie_msgs/srv/EndEpisode"), topics.EPISODE_END_SERVICE
+        )
+        self._judge: Bottleneck | None = None  # of the attempt that is under way
         self._begun = self._active = self._watching = False
         self._started = ("", 0.0)  # the episode that is under way, and since when
         self._failed_after_s: dict[str, float] = {}  # by episode
@@ -92,6 +98,7 @@ class OperatorNode(LoopNode):
         )
         self._publish(signals.tracker_T, signals.glove)
         self._phase = signals.phase
+        self._judge_attempt(now_s, messages.mode_of(mode))
         if self._active:
             for key in signals.events:
                 self._press(key)
@@ -103,11 +110,27 @@ class OperatorNode(LoopNode):
             self._started = (event.episode_id, now_s)
         elif event.outcome == "failure" and self._started[0] == event.episode_id:
             self._failed_after_s[event.episode_id] = now_s - self._started[1]
+        attempt = started and event.kind == "rollout" and not event.operator_name
+        self._judge = Bottleneck(self.parameters.task) if attempt else None
         watching = event.kind == "rollout" and event.operator_name == VIRTUAL
         self._active = started and (watching or event.kind == "demonstration")
         if self._active:
             known_s = self._failed_after_s.get(event.pair_id, 0.0)
             self._begin(int(event.seed), now_s, watching, known_s)
+
+    def _judge_attempt(self, now_s: float, mode: Mode) -> None:
+        """Give up an attempt that gets no further while the policy drives."""
+        if self._judge is None:
+            return
+        if mode is not Mode.AUTONOMOUS:
+            self._judge.begin(now_s)
+            return
+        state = self._state(now_s)
+        reason = self._judge.see(now_s, self._reading(), state.tcp_T, state.hand)
+        if reason:
+            self._judge = None
+            request = message_class("dexpie_msgs/srv/EndEpisode").Request(outcome="failure", reason=reason)
+            self._ends.call_async(request).add_done_callback(self._take_reply)
 
     def _begin(self, seed: int, now_s: float, watching: bool, failed_after_s: float = 0.0) -> None:
         self._operator.begin(seed, self._state(now_s), now_s, watching, failed_after_s)

@@ -239,3 +239,13 @@ def test_the_log_tells_announcement_takeover_refusals_and_end() -> None:
         log.tick(index, mode, events, "bottle tips" if events else "")
     first = Intervention(1, 3, 4, 1, "bottle tips")
     assert log.interventions == [first, replace(first, announced=8, taken=9, ended=None, refusals=0)]
+
+
+def test_a_judged_attempt_that_gets_no_further_fails_where_one_alone_goes_on(
+    lockstep: LockstepCell, carried: np.ndarray
+) -> None:
+    alone = EpisodeRequest("rollout", "grasped", 1, Replay(stalled(carried, 30, ticks=240)))
+    result = run_episode(lockstep, replace(alone, judged=True))
+    assert (result.outcome, result.reason[:33]) == ("failure", "given up, no progress for 8 s: ca")
+    assert 8.0 < result.duration_s < 10.0
+    assert run_episode(lockstep, alone).outcome == "success"

@@ -97,6 +97,21 @@ def test_a_rollout_that_stalls_is_corrected(tmp_path: Path) -> None:
     assert np.linalg.norm(rows[-1][:3] - rows[0][:3]) > 0.05  # the operator has moved it
 
 
+def test_an_attempt_that_gets_no_further_is_given_up(tmp_path: Path) -> None:
+    with Peer() as peer, ExitStack() as stack:
+        events = peer.listen(topics.EPISODE_EVENT)
+        manager = NodeProcess("dexpie_teleop.episode_node", tmp_path / "episode_node.log", {"task": "bottle"})
+        stack.enter_context(manager)
+        start_graph(peer, stack, tmp_path)
+        start = {"kind": "rollout", "policy_id": "standing", "seed": 3, "positions": "train"}
+        assert peer.call(topics.EPISODE_START_SERVICE, "dexpie_msgs/srv/StartEpisode", **start).accepted
+        assert autonomous(peer)
+        told = peer.collect(events, lambda found: any(e.event == messages.EVENT_END for e in found))
+    began, ended = told
+    assert (ended.outcome, ended.reason) == ("failure", "given up, no progress for 8 s: reach")
+    assert messages.stamp_ns(ended) - messages.stamp_ns(began) > 8 * 10**9
+
+
 def test_it_remembers_when_the_attempt_failed(tmp_path: Path) -> None:
     """Its patience is at least 1.5 s; an attempt that failed after less is taken over at once."""
     with Peer() as peer, ExitStack() as stack:

@@ -10,6 +10,7 @@ from dexpie_core import se3
 from dexpie_sim.model.drawer import FLOOR_TOP_M
 from dexpie_sim.model.lid import KNOB_ON_BOX_M, KNOB_ON_TABLE_M
 from dexpie_sim.progress import Assessment, Judgement, OracleConfig, ProgressOracle, patience_of
+from dexpie_sim.progress.bottleneck import Bottleneck
 from dexpie_sim.tasks import SceneReading, make_task
 from dexpie_sim.tasks.bottle import grasp_pose, side_grasp_rotation
 from dexpie_sim.tasks.drawer_poses import box_pose, handle_pose
@@ -197,3 +198,24 @@ def test_patience_differs_between_people_within_a_factor_of_three() -> None:
 def test_a_task_without_rules_is_refused() -> None:
     with pytest.raises(ValueError, match="bottle"):
         ProgressOracle("cup")
+
+
+def test_an_attempt_is_given_up_after_so_long_without_a_gain_and_not_before() -> None:
+    near_T = FAR_T.copy()
+    near_T[:3, 3] += 0.5 * (BASE - FAR_T[:3, 3])
+    still, nearer = bottle(FAR_T, BASE), bottle(near_T, BASE)
+    watch = Bottleneck("bottle", give_up_s=1.0)
+    watch.begin(5.0)
+    assert watch.see(5.0, still, FAR_T, OPEN) == watch.see(5.96, still, FAR_T, OPEN) == ""
+    assert watch.see(6.0, nearer, near_T, OPEN) == watch.see(7.0, nearer, near_T, OPEN) == ""
+    assert watch.see(7.04, nearer, near_T, OPEN) == "given up, no progress for 1 s: reach"
+    watch.begin(7.04)
+    assert watch.see(7.08, still, FAR_T, OPEN) == ""
+
+
+def test_danger_that_lasts_is_a_lack_of_progress_too() -> None:
+    tilted = bottle(FAR_T, BASE, tilt_rad=0.3)
+    assert judge("bottle", lasting(tilted, FAR_T))[-1].judgement is Judgement.FAILING
+    watch = Bottleneck("bottle", give_up_s=0.3)
+    watch.begin(0.0)
+    assert any(watch.see(*moment) for moment in lasting(tilted, FAR_T))

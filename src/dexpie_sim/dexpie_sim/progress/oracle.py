@@ -30,12 +30,16 @@ class Judgement(Enum):
 
 @dataclass(frozen=True)
 class Assessment:
-    """progress: the most that was reached so far, 0..1. step: of the task, now. reason: for people."""
+    """progress: the most that was reached so far, 0..1. step: of the task, now. reason: for people.
+
+    stalled_s: time since progress was gained.
+    """
 
     progress: float
     step: int
     judgement: Judgement
     reason: str = ""
+    stalled_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,15 @@ class ProgressOracle:
         if not danger or not self._danger:
             self._danger_s = now_s
         self._danger = danger
-        judgement, reason = Judgement.FINE, ""
+        judgement, reason, stalled_s = Judgement.FINE, "", now_s - self._gained_s
         if standing.lost or scene.failure:
             judgement, reason = Judgement.LOST, danger or scene.reason
         elif danger and now_s - self._danger_s >= self.config.confirm_s - 1e-9:
             judgement, reason = Judgement.FAILING, danger
-        elif now_s - self._gained_s > self.config.patience_s:
-            step = self._rules.steps[standing.step]
+        elif stalled_s > self.config.patience_s:
             judgement = Judgement.HESITATING
-            reason = f"no progress for {now_s - self._gained_s:.1f} s: {step}"
-        return Assessment(max(self._best, 0.0), standing.step, judgement, reason)
+            reason = f"no progress for {stalled_s:.1f} s: {self._rules.steps[standing.step]}"
+        return Assessment(max(self._best, 0.0), standing.step, judgement, reason, stalled_s)
 
     def _gain(self, now_s: float, standing: Standing) -> None:
         progress = (standing.step + standing.part) / len(self._rules.steps)
