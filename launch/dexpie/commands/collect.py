@@ -60,7 +60,8 @@ class CollectOptions:
     """Where the simulated objects lie: train (the range of the demonstrations) or held_out (around it)."""
     time_limit: Annotated[float | None, SECONDS] = None
     """An episode that is not done after this many seconds, a correction after twice as many, has failed;
-    unless given, the task's own limit (a quarter more on the ROS graph), or none where a person judges."""
+    unless given, the task's own limit (a quarter more on the ROS graph), or none where a person judges. The
+    virtual operator gives up an attempt that makes no progress for 8 s."""
     images: bool = True
     """Record the cameras (in lockstep; the graph always does)."""
     workers: int = 0
