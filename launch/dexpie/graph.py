@@ -41,7 +41,7 @@ class GraphOptions:
     operator: str = ""  # empty: virtual where the cell is simulated, human where it is real
     inference: str = "async"
     seed: int = 0
-    positions: str = "train"  # range that the simulated objects' places are drawn from, or held_out
+    positions: str = "train"  # where the simulated objects lie: train or held_out
     config: str = ""  # parameter file of this very cell, read last; empty: none
     replace: str = ""  # NAME=PACKAGE/EXECUTABLE,...: drivers of one's own in the place of ours
 
