@@ -11,6 +11,7 @@ from dexpie_core.errors import DexpieError
 from dexpie_training.returns import Bools, EpisodeLayout, Floats, Ints
 
 PastEnd = Literal["rewards", "last_value"]
+AtTakeover = Literal["cross", "stop"]
 Form = Literal["continuous", "binary"]
 WindowRule = Literal["first_step", "majority"]
 QuantilesOver = Literal["dataset", "task", "human"]
@@ -24,6 +25,8 @@ class OptimalityConfig:
     """N of the advantage [steps]"""
     past_end: PastEnd = "rewards"
     """where t + N is past the end: the rewards that exist, no bootstrap; or the last row's value (release)"""
+    at_takeover: AtTakeover = "cross"
+    """where a human takes over within N steps: what he does counts too (paper), or the steps stop there"""
     low_quantile: float = 0.6
     """quantile of the advantages where optimality is 0.5; what the binary form asks to be exceeded"""
     high_quantile: float = 0.8
@@ -54,20 +57,41 @@ def n_step_advantage(
     horizon: int,
     divisor: float,
     past_end: PastEnd = "rewards",
+    human: Bools | None = None,
 ) -> Floats:
     """A_t (N,) = sum of the next `horizon` rewards / divisor + V(t + horizon) - V(t).
 
     values (N,) are normalised, reward (N,) is in steps. Past the end of the episode: the rewards that
     exist, the terminal one included, and no value (exact). `last_value` is the release's rule instead:
     rewards up to the last row, and the value of that row.
+
+    human (N,): rows that a human decided, whose doing is not to the policy's credit. Where he takes over
+    within the horizon of a policy's step, it is that of the last `horizon` steps before the takeover, or of
+    as many as the policy has made since it drives.
     """
     last = np.repeat(layout.last_rows, layout.lengths)
-    ahead = np.arange(layout.rows) + horizon
-    end = np.minimum(ahead, last + 1 if past_end == "rewards" else last)
+    begin = np.arange(layout.rows)
+    end = np.minimum(begin + horizon, last + 1 if past_end == "rewards" else last)
+    if human is not None:
+        takeover, driving = _policy_stretches(human, layout)
+        crossed = ~human & (takeover < end)
+        begin = np.where(crossed, np.maximum(takeover - horizon, driving), begin)
+        end = np.where(crossed, takeover, end)
     before = np.concatenate([[0.0], np.cumsum(reward)])  # exact: whole numbers below 2^53
     bootstrap = np.where(end <= last, values[np.minimum(end, last)], 0.0)
-    advantage: Floats = (before[end] - before[:-1]) / divisor + bootstrap - values
+    advantage: Floats = (before[end] - before[begin]) / divisor + bootstrap - values[begin]
     return advantage
+
+
+def _policy_stretches(human: Bools, layout: EpisodeLayout) -> tuple[Ints, Ints]:
+    """Of each row (N,): the first row from it on that a human decided, and since which row none has.
+
+    The first may lie in a later episode, or be N.
+    """
+    rows = np.arange(layout.rows)
+    takeover = np.minimum.accumulate(np.where(human, rows, layout.rows)[::-1])[::-1]
+    first = np.repeat(layout.last_rows + 1 - layout.lengths, layout.lengths)
+    return takeover, np.maximum(np.maximum.accumulate(np.where(human, rows + 1, 0)), first)
 
 
 def quantiles(advantage: Floats, config: OptimalityConfig, name: str = "all rows") -> tuple[float, float]:
@@ -130,7 +154,10 @@ def label_rows(
     config: OptimalityConfig,
 ) -> Optimality:
     """Labels of all rows, from values (N,), rewards (N,), human rows (N,) and the tasks of E episodes."""
-    advantage = n_step_advantage(values, reward, layout, config.horizon_steps, divisor, config.past_end)
+    others = human if config.at_takeover == "stop" else None
+    advantage = n_step_advantage(
+        values, reward, layout, config.horizon_steps, divisor, config.past_end, others
+    )
     scored = np.empty_like(advantage)
     found: dict[str, tuple[float, float]] = {}
     for name, rows, compared in _groups(layout, tasks, human, config.quantiles_over):

@@ -7,14 +7,17 @@ from typing import Annotated, Final, Literal
 import tyro
 
 from dexpie_core.errors import UsageError
-from dexpie_training.advantage import Form, OptimalityConfig, QuantilesOver
+from dexpie_training.advantage import AtTakeover, Form, OptimalityConfig, QuantilesOver
 from dexpie_training.config import Preset
 
 OPTIMALITY_PRESETS: Final[dict[Preset, OptimalityConfig]] = {
     "paper": OptimalityConfig(),
     "release": OptimalityConfig(horizon_steps=27, past_end="last_value"),
-    # Most of what a good policy does is as good as what the human does, give or take the critic's error.
-    "default": OptimalityConfig(quantiles_over="human", low_quantile=0.1, high_quantile=0.3),
+    # Most of what a good policy does is as good as what the human does, give or take the critic's error. That
+    # he comes to its rescue is not to its credit.
+    "default": OptimalityConfig(
+        quantiles_over="human", low_quantile=0.1, high_quantile=0.3, at_takeover="stop"
+    ),
 }
 
 
@@ -36,6 +39,8 @@ class LabelOptions:
     """continuous (DexPIE) or binary (RECAP, the paper's quantiles with it) (default: continuous)"""
     horizon_steps: int | None = None
     """N of the advantage [steps at 25 Hz] (default: 24; release 27)"""
+    at_takeover: AtTakeover | None = None
+    """where a human takes over within N steps: stop (default), or cross: what he does counts too (paper)"""
     low_quantile: float | None = None
     """quantile of the advantages where optimality is 0.5 (default: 0.1; paper 0.6)"""
     high_quantile: float | None = None
@@ -53,7 +58,10 @@ class LabelOptions:
     @property
     def config(self) -> OptimalityConfig:
         """The preset's values with what the options say instead."""
-        names = ("form", "horizon_steps", "low_quantile", "high_quantile", "slope", "quantiles_over")
+        names = (
+            "form", "horizon_steps", "at_takeover", "low_quantile", "high_quantile", "slope",
+            "quantiles_over",
+        )  # fmt: skip
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         # RECAP has its own rule, whatever the default says of the continuous form.
         preset = "paper" if self.form == "binary" and self.preset == "default" else self.preset

@@ -70,6 +70,53 @@ def test_advantage_against_the_definition(episodes, horizon: int, past_end, seed
     np.testing.assert_allclose(found, naive(values, reward, layout, horizon, 30.0, past_end), atol=1e-12)
 
 
+def naive_with_takeovers(values, reward, layout, horizon, divisor, human) -> list[float]:
+    """The definition, row by row, of steps that stop where the human takes over."""
+    found, first = naive(values, reward, layout, horizon, divisor), 0
+    for length in layout.lengths:
+        last = first + length - 1
+        for t in range(first, last + 1):
+            ahead = [k for k in range(t, min(t + horizon, last + 1)) if human[k]]
+            if human[t] or not ahead:
+                continue
+            takeover = begin = ahead[0]
+            while begin > max(first, takeover - horizon) and not human[begin - 1]:
+                begin -= 1
+            found[t] = sum(reward[begin:takeover]) / divisor + values[takeover] - values[begin]
+        first = last + 1
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=6),
+    st.integers(1, 40),
+    st.floats(0.0, 0.6),
+    st.integers(0, 2**32 - 1),
+)
+def test_advantage_up_to_takeovers_against_the_definition(episodes, horizon: int, share, seed: int) -> None:
+    layout = EpisodeLayout(np.array([n for n, _ in episodes]), np.array([s for _, s in episodes]))
+    rng = np.random.default_rng(seed)
+    reward, values = rewards(layout, ReturnConfig(30)), rng.uniform(-1.0, 0.0, layout.rows)
+    human = rng.random(layout.rows) < share
+    found = n_step_advantage(values, reward, layout, horizon, 30.0, human=human)
+    np.testing.assert_allclose(
+        found, naive_with_takeovers(values, reward, layout, horizon, 30.0, human), atol=1e-12
+    )
+
+
+def test_the_policy_is_not_credited_with_its_rescue() -> None:
+    """It hovers for 40 steps, a human takes over and gains 0.5 at once. N = 24, L = 100."""
+    layout = EpisodeLayout(np.array([80]), np.array([True]))
+    human = np.arange(80) >= 40
+    values = np.where(human & (np.arange(80) > 40), -0.1, -0.6)
+    reward = rewards(layout, ReturnConfig(100))
+    crossing = n_step_advantage(values, reward, layout, 24, 100.0)
+    stopping = n_step_advantage(values, reward, layout, 24, 100.0, human=human)
+    np.testing.assert_allclose(crossing[17:40], 0.5 - 0.24)  # praised for standing still
+    np.testing.assert_allclose(stopping[:40], -0.24)
+    assert np.array_equal(crossing[human], stopping[human])
+
+
 @given(st.integers(1, 50))
 def test_the_true_value_has_no_advantage(horizon: int) -> None:
     """With returns as values, a return without the clip, and any horizon, nothing is better or worse."""
