@@ -13,11 +13,8 @@ from dexpie_training.config import Preset
 OPTIMALITY_PRESETS: Final[dict[Preset, OptimalityConfig]] = {
     "paper": OptimalityConfig(),
     "release": OptimalityConfig(horizon_steps=27, past_end="last_value"),
-    # Most of what a good policy does is as good as what the human does, give or take the critic's error. That
-    # he comes to its rescue is not to its credit.
-    "default": OptimalityConfig(
-        quantiles_over="human", low_quantile=0.1, high_quantile=0.3, at_takeover="stop"
-    ),
+    # Most of what a good policy does is as good as what the human does, give or take the critic's error.
+    "default": OptimalityConfig(quantiles_over="human", low_quantile=0.1, high_quantile=0.3),
 }
 
 
@@ -40,7 +37,7 @@ class LabelOptions:
     horizon_steps: int | None = None
     """N of the advantage [steps at 25 Hz] (default: 24; release 27)"""
     at_takeover: AtTakeover | None = None
-    """where a human takes over within N steps: stop (default), or cross: what he does counts too (paper)"""
+    """where a human takes over within N steps: cross (what he does counts too; default) or stop"""
     low_quantile: float | None = None
     """quantile of the advantages where optimality is 0.5 (default: 0.1; paper 0.6)"""
     high_quantile: float | None = None

@@ -33,7 +33,7 @@ VARIANTS: Final = (
     Variant("scale-none", actor=("action_scale=none",)),
     Variant("window-majority", actor=("condition.window_rule=majority",)),
     Variant("labels-paper", labels=("--preset", "paper")),
-    Variant("labels-cross-takeover", labels=("--at-takeover", "cross")),
+    Variant("labels-stop-at-takeover", labels=("--at-takeover", "stop")),
     Variant("labels-48-steps", labels=("--horizon-steps", "48")),
     Variant("guidance-0", guidance=0.0),
     Variant("guidance-1", guidance=1.0),
