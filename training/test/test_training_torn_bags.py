@@ -267,7 +267,7 @@ def test_inspect_shows_what_is_there(torn: Path, capsys: pytest.CaptureFixture[s
     for path in (torn, torn.parent):
         assert cli.run(["inspect", str(path)]) == 1
         told = capsys.readouterr()
-        assert re.search(r"\na +bottle +initial +0 +demonstration +success ", told.out)
+        assert re.search(r"\na +bottle +initial +0 +- +demonstration +success ", told.out)
         line = (
             f"dexpie: {torn}: all topics at \\d+ ns: nothing behind it can be read: torn.mcap is cut off.*\n"
         )
