@@ -97,18 +97,9 @@ def test_a_person_prepares_judges_and_stops(graph: FakeGraph, capsys: pytest.Cap
 
 def test_at_the_real_cell_nothing_is_reset_and_a_fault_is_cleared_first(graph: FakeGraph) -> None:
     options = SessionOptions(
-        "bags",
-        "bottle",
-        "demonstration",
-        ("initial", "grasped"),
-        1,
-        0,
-        False,
-        "",
-        "",
-        "human",
-        simulated=False,
-    )
+        "bags", "bottle", "demonstration", ("initial", "grasped"), 1, 0, False,
+        operator="human", simulated=False,
+    )  # fmt: skip
     with Running(options):
         graph.await_phase(Phase.WAITING, lambda s: "bring robot and objects" in s.prompt)
         graph.announce(Mode.FAULT, "protective stop")

@@ -94,13 +94,17 @@ def difference_rows(found: Mapping[str, Any], p_text: Callable[[float], str]) ->
     ]
 
 
+def positions_text(found: Mapping[str, Any]) -> str:
+    """Where rollouts and trials were, for people."""
+    return f"{found['positions'].replace('_', '-')} positions"
+
+
 def results_text(found: Mapping[str, Any]) -> str:
     """The table that a person reads."""
     seeds = ", ".join(map(str, found["seeds"]))
-    where = found["positions"].replace("_", "-")
     return "\n".join(
         [
-            f"{found['experiment']} on {found['task']}, {where} positions, training seeds {seeds}:",
+            f"{found['experiment']} on {found['task']}, {positions_text(found)}, training seeds {seeds}:",
             table(RATE_HEADER, rate_rows(found, "/")),
             "",
             table(DIFFERENCE_HEADER, difference_rows(found, lambda p: f"{p:.3g}")),

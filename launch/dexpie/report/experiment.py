@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from dexpie.experiments.pipelines import Experiment
-from dexpie.experiments.results import DIFFERENCE_HEADER, RATE_HEADER, difference_rows, rate_rows
+from dexpie.experiments.results import (
+    DIFFERENCE_HEADER,
+    RATE_HEADER,
+    difference_rows,
+    positions_text,
+    rate_rows,
+)
 from dexpie.report.page import Page, Section, Table, Text
 from dexpie.report.sections import Work, progress_section, work_sections
 from dexpie_training.comparison import Comparison, p_text
@@ -29,7 +35,7 @@ def experiment_page(experiment: Experiment, found: Mapping[str, Any], work: Work
 
 def _success_section(found: Mapping[str, Any]) -> Section:
     note = (
-        f"Rollouts and trials at {found['positions'].replace('_', '-')} positions, training seeds "
+        f"Rollouts and trials at {positions_text(found)}, training seeds "
         f"{', '.join(map(str, found['seeds']))}. Pairs are trials of one training seed and "
         "initial state. Intervals: Wilson's for rates, Newcombe's for paired differences; p: McNemar's exact "
         "test, not adjusted for the number of differences."

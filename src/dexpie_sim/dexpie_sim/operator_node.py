@@ -93,12 +93,11 @@ class OperatorNode(LoopNode):
         if not self._begun:
             self._begin(self.parameters.seed, now_s, watching=False)
         mode = self._mode.latest.message
-        signals = self._operator.step(
-            now_s, self._reading(), self._state(now_s), self._acting_mode(mode), self._command(mode)
-        )
+        reading, state = self._reading(), self._state(now_s)
+        signals = self._operator.step(now_s, reading, state, self._acting_mode(mode), self._command(mode))
         self._publish(signals.tracker_T, signals.glove)
         self._phase = signals.phase
-        self._judge_attempt(now_s, messages.mode_of(mode))
+        self._judge_attempt(now_s, messages.mode_of(mode), reading, state)
         if self._active:
             for key in signals.events:
                 self._press(key)
@@ -118,15 +117,14 @@ class OperatorNode(LoopNode):
             known_s = self._failed_after_s.get(event.pair_id, 0.0)
             self._begin(int(event.seed), now_s, watching, known_s)
 
-    def _judge_attempt(self, now_s: float, mode: Mode) -> None:
+    def _judge_attempt(self, now_s: float, mode: Mode, reading: SceneReading, state: CellState) -> None:
         """Give up an attempt that gets no further while the policy drives."""
         if self._judge is None:
             return
         if mode is not Mode.AUTONOMOUS:
             self._judge.begin(now_s)
             return
-        state = self._state(now_s)
-        reason = self._judge.see(now_s, self._reading(), state.tcp_T, state.hand)
+        reason = self._judge.see(now_s, reading, state.tcp_T, state.hand)
         if reason:
             self._judge = None
             request = message_class("dexpie_msgs/srv/EndEpisode").Request(outcome="failure", reason=reason)
